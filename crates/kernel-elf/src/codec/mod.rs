@@ -1,0 +1,110 @@
+//! Compressed module files: which codec a file uses, and its whole content in
+//! one reused buffer.
+//!
+//! | file | holds |
+//! |---|---|
+//! | this | [`Codec`] by magic, and [`Decoder`], one worker's decompressors |
+//! | `error` | [`CodecError`]: depmod's words and errno for a bad file |
+//! | `output` | the output buffer and the memory one file may take |
+//! | `gzip` | libdeflate for what every kernel ships, zlib for the rest |
+//! | `xz` | one liblzma decoder kept across files |
+//! | `zstd` | one zstd context kept across files |
+//!
+//! Every result is a function of the file's bytes alone: neither what a
+//! decoder read before nor how large its buffer has grown changes what a file
+//! decodes to or whether it is refused.
+
+mod error;
+mod gzip;
+mod output;
+mod xz;
+mod zstd;
+
+pub use error::CodecError;
+use output::Output;
+
+/// How a module file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// Not compressed, or nothing that is known here.
+    None,
+    /// RFC 1952, one or more members.
+    Gzip,
+    /// The .xz format, one or more streams.
+    Xz,
+    /// Zstandard frames and skippable frames.
+    Zstd,
+}
+
+impl Codec {
+    /// How many first bytes of a file [`Codec::of`] wants to see. depmod
+    /// refuses a file with fewer bytes, whatever they are.
+    pub const MAGIC_LEN: usize = 6;
+
+    /// The codec of a file that starts with `first_bytes`, by magic and never
+    /// by name, as depmod decides it.
+    ///
+    /// A skippable zstd frame is the one magic that depmod does not know:
+    /// parallel zstd compressors put one before the data.
+    #[must_use]
+    pub fn of(first_bytes: &[u8]) -> Codec {
+        match first_bytes {
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Codec::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Codec::Xz,
+            [0x1f, 0x8b, ..] => Codec::Gzip,
+            _ => Codec::None,
+        }
+    }
+
+    /// The word that depmod puts before a codec's messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::None => "none",
+            Codec::Gzip => "gzip",
+            Codec::Xz => "xz",
+            Codec::Zstd => "zstd",
+        }
+    }
+}
+
+/// One worker's decompressors and its output buffer.
+///
+/// Each decompressor is made when the first file needs it and kept; the buffer
+/// keeps the size of the largest file so far. A file that fails leaves the
+/// decoder as good as new.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    gzip: gzip::Gzip,
+    xz: xz::Xz,
+    zstd: zstd::Zstd,
+    output: Output,
+}
+
+impl Decoder {
+    /// A decoder that holds no memory yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Everything that `input`, a whole file, decompresses to.
+    ///
+    /// The result lies in the decoder's buffer until the next call.
+    /// [`Codec::None`] copies.
+    ///
+    /// # Errors
+    ///
+    /// The file is damaged, or decoding it would take more than 64 times its
+    /// size plus 64 MiB of memory. A truncated gzip file is neither: as depmod
+    /// reads it, it ends where its data end.
+    pub fn decode<'a>(&'a mut self, codec: Codec, input: &[u8]) -> Result<&'a [u8], CodecError> {
+        let len = match codec {
+            Codec::None => self.output.store(codec, input)?,
+            Codec::Gzip => self.gzip.decode(input, &mut self.output)?,
+            Codec::Xz => self.xz.decode(input, &mut self.output)?,
+            Codec::Zstd => self.zstd.decode(input, &mut self.output)?,
+        };
+        Ok(self.output.bytes(len))
+    }
+}

@@ -1,0 +1,195 @@
+//! `depmod`: indexes a tree of kernel modules, as kmod's tool of that name.
+
+mod flags;
+mod messages;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use modindex::plan::{KernelSymbolFile, Select, absolute};
+use modindex::publish::Durability;
+use modindex::{
+    Error, Index, Level, NameHash, Plan, Request, Show, emit, map, merge, publish, quick,
+};
+use padata::Pool;
+
+use self::flags::{Options, Parsed};
+use self::messages::Messages;
+use crate::signals::Interrupts;
+
+pub(crate) use flags::{completion, man};
+
+/// Below a version's directory name, where kmod looks for modules.
+const MODULE_DIRECTORY: &[u8] = b"lib/modules";
+
+/// Longest path that kmod has room for.
+const PATH_MAX: usize = 4096;
+
+/// Fewer modules than this, and smaller ones, are done before a thread wakes up.
+const ALONE_MODULES: usize = 24;
+const ALONE_BYTES: u64 = 1 << 20;
+
+/// Runs with the arguments behind the program's name; returns the exit status.
+pub(crate) fn main(program: &OsStr, args: &[OsString]) -> u8 {
+    let mut messages = Messages::new(program);
+    let posixly_correct = std::env::var_os("POSIXLY_CORRECT").is_some();
+    let (parsed, complaints) = flags::parse(program, args, posixly_correct);
+    for complaint in complaints {
+        messages.raw(complaint.line(messages.name()).as_bytes());
+    }
+    match parsed {
+        Parsed::Fail => 1,
+        Parsed::Help => messages.show(flags::help(&messages.name().to_string_lossy()).as_bytes()),
+        Parsed::Version => messages.show(version().as_bytes()),
+        Parsed::Run(options) => {
+            messages.set_verbosity(options.verbose);
+            match run(options, &mut messages) {
+                Ok(status) => status,
+                Err(error) => {
+                    for (level, words) in error.lines() {
+                        messages.say(level, &words);
+                    }
+                    if let Error::Interrupted { signal } = error {
+                        crate::signals::die_of(signal);
+                    }
+                    1
+                }
+            }
+        }
+    }
+}
+
+/// The first line is what scripts look for; the second says who answers.
+fn version() -> String {
+    format!("kmod version 34\nkmill {} +ZSTD +XZ +ZLIB\n", env!("CARGO_PKG_VERSION"))
+}
+
+fn run(options: Options, messages: &mut Messages) -> Result<u8, Error> {
+    let Some((request, output)) = request(&options, messages) else { return Ok(1) };
+    if options.quick && options.show {
+        return Ok(0);
+    }
+
+    // Plan
+    let mut held = Vec::new();
+    let plan = match Plan::new(request, &mut |diagnostic| held.push(diagnostic)) {
+        Ok(plan) if options.quick => {
+            if quick::is_up_to_date(&plan, &output, &mut |diagnostic| messages.log(diagnostic)) {
+                return Ok(0);
+            }
+            Ok(plan)
+        }
+        // The quick look found no directory, and the walk does not either.
+        Err(Error::Search { errno }) if options.quick => {
+            held.extend(held.last().cloned());
+            Err(Error::Search { errno })
+        }
+        plan => plan,
+    };
+    held.into_iter().for_each(|diagnostic| messages.log(diagnostic));
+    let plan = plan?;
+
+    // Map
+    let pool = Pool::new(threads(&options, &plan));
+    let hash = NameHash::default();
+    let summaries = map(&plan, &hash, &pool);
+
+    // Merge
+    let index = merge(&plan, &hash, &summaries, &mut |diagnostic| messages.log(diagnostic))?;
+
+    // Emit
+    if options.show {
+        return show(&index, &pool, messages);
+    }
+    let files = emit(&index, Show::Files, &pool, &mut |diagnostic| messages.log(diagnostic))?;
+    let interrupts = Interrupts::catch();
+    let own_tree = options.basedir.is_none() && options.outdir.is_none();
+    let how =
+        Durability { sync: options.sync.unwrap_or(own_tree), interrupted: &|| interrupts.caught() };
+    publish(&output, &files, how, &pool, &mut |diagnostic| messages.log(diagnostic))?;
+    Ok(0)
+}
+
+/// What is asked for, and where the files go. None: it makes no sense, and that
+/// has been said.
+fn request(options: &Options, messages: &mut Messages) -> Option<(Request, PathBuf)> {
+    let mut operands = options.operands.iter();
+    let mut directory = |what: &str, dir: &Option<OsString>| match dir {
+        None => Some(Vec::new()),
+        Some(dir) => match absolute(dir) {
+            Ok(dir) => Some(dir.into_os_string().into_vec()),
+            Err(_) => {
+                messages.say(Level::Error, &[what.as_bytes(), b" ", dir.as_bytes()].concat());
+                None
+            }
+        },
+    };
+    let base = directory("invalid image path", &options.basedir)?;
+    let out = directory("invalid output directory", &options.outdir)?;
+    let out = if options.outdir.is_some() { out } else { base.clone() };
+
+    let version = match operands.next() {
+        Some(version) if flags::is_version_number(version.as_bytes()) => version.clone(),
+        Some(version) => {
+            let words = [b"Bad version passed ", version.as_bytes()].concat();
+            messages.say(Level::Error, &words);
+            return None;
+        }
+        None => OsString::from_vec(rustix::system::uname().release().to_bytes().to_vec()),
+    };
+    let modules = options.moduledir.as_deref().map_or(MODULE_DIRECTORY, OsStr::as_bytes);
+    let modules = &modules[modules.iter().take_while(|byte| **byte == b'/').count()..];
+    let mut below = |root: &[u8]| {
+        let path = [root, b"/", modules, b"/", version.as_bytes()].concat();
+        if path.len() < PATH_MAX {
+            return Some(PathBuf::from(OsString::from_vec(path)));
+        }
+        let words = [b"Bad directory ", &path[..], b": path too long"].concat();
+        messages.say(Level::Error, &words);
+        None
+    };
+    let (tree, output) = (below(&base)?, below(&out)?);
+
+    let files: Vec<OsString> = operands.cloned().collect();
+    let select = if options.all || options.quick || files.is_empty() {
+        let configs = options.configs.iter().map(PathBuf::from).collect::<Vec<_>>();
+        Select::All { configs: Some(configs).filter(|configs| !configs.is_empty()) }
+    } else {
+        Select::Files(files)
+    };
+    let kernel_symbols = match (&options.symvers, &options.filesyms) {
+        (Some(file), _) => Some(KernelSymbolFile::Symvers(file.into())),
+        (None, Some(file)) => Some(KernelSymbolFile::SystemMap(file.into())),
+        (None, None) => None,
+    };
+    let request = Request {
+        version,
+        tree,
+        select,
+        kernel_symbols,
+        report_unresolved: options.errsyms,
+        symbol_prefix: options.symbol_prefix,
+        say_dependencies: options.verbose > 0,
+        warn_duplicates: options.warn,
+    };
+    Some((request, output))
+}
+
+fn threads(options: &Options, plan: &Plan) -> NonZeroUsize {
+    let bytes: u64 = plan.modules.iter().map(|module| module.bytes).sum();
+    if plan.modules.len() < ALONE_MODULES && bytes < ALONE_BYTES {
+        return NonZeroUsize::MIN;
+    }
+    options.threads.unwrap_or_else(padata::available_threads)
+}
+
+/// `-n`: the text files, one behind another.
+fn show(index: &Index<'_>, pool: &Pool, messages: &mut Messages) -> Result<u8, Error> {
+    let files = emit(index, Show::Text, pool, &mut |diagnostic| messages.log(diagnostic))?;
+    let mut out = io::stdout().lock();
+    let written = files.iter().try_for_each(|file| out.write_all(&file.bytes));
+    Ok(messages.shown(written.and_then(|()| out.flush())))
+}

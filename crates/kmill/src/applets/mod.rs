@@ -1,0 +1,3 @@
+//! The old tools' command lines, spoken exactly.
+
+pub(crate) mod depmod;

@@ -1,0 +1,166 @@
+//! Completion scripts for bash, zsh and fish, made of a command's option table.
+//!
+//! The scripts need nothing but the shell itself and complete options, their arguments, and
+//! operands. Each is small enough to read, which is the only documentation it has.
+
+use crate::getopt::{Arg, Flag, Value};
+use crate::man::{Command, Operands};
+
+/// Where kernel versions are looked for: the host's tree, as nothing else is known to a shell.
+const VERSIONS: &str = "/lib/modules";
+
+/// A shell that completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shell {
+    /// GNU bash.
+    Bash,
+    /// zsh.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+impl Shell {
+    /// All of them.
+    pub(crate) const ALL: [Shell; 3] = [Shell::Bash, Shell::Zsh, Shell::Fish];
+
+    /// Its name, as the program of that name is called.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Shell::Bash => "bash",
+            Shell::Zsh => "zsh",
+            Shell::Fish => "fish",
+        }
+    }
+
+    /// The shell of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Shell> {
+        Shell::ALL.into_iter().find(|shell| shell.name() == name)
+    }
+}
+
+/// The script.
+pub(crate) fn script<I: Copy>(shell: Shell, command: &Command<I>) -> String {
+    match shell {
+        Shell::Bash => bash(command),
+        Shell::Zsh => zsh(command),
+        Shell::Fish => fish(command),
+    }
+}
+
+fn flags<I>(command: &Command<I>) -> impl Iterator<Item = &'static Flag<I>> {
+    command.sections.iter().flat_map(|section| section.flags)
+}
+
+fn bash<I: Copy>(command: &Command<I>) -> String {
+    let name = command.name;
+    // The words after which an argument of this kind is expected.
+    let before = |value| {
+        let taking =
+            flags(command).filter(|f| matches!(f.arg, Arg::Required(_)) && f.value == value);
+        let patterns = taking.flat_map(|flag| {
+            // `-F` may end a cluster.
+            let short = flag.short.map(char::from).map(|c| format!("-{c} | -[!-]*{c}"));
+            short.into_iter().chain(flag.longs.iter().map(|long| format!("--{long}")))
+        });
+        patterns.collect::<Vec<_>>().join(" | ")
+    };
+    let (dir, file, text) = (before(Value::Dir), before(Value::File), before(Value::Text));
+    let words = flags(command).flat_map(|flag| {
+        let short = flag.short.map(|c| format!("-{}", char::from(c)));
+        short.into_iter().chain(flag.longs.iter().map(|long| format!("--{long}")))
+    });
+    let words = words.collect::<Vec<_>>().join(" ");
+    let Operands::Modules = command.operands;
+    format!(
+        r#"# bash completion for {name}, made by kmill
+_kmill_{name}() {{
+    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
+    # bash makes three words of --name=value.
+    if [[ $cur == = ]]; then
+        cur=
+    elif [[ $prev == = ]]; then
+        prev=${{COMP_WORDS[COMP_CWORD-2]}}
+    fi
+    local -a how
+    case $prev in
+    {dir}) how=(-d) ;;
+    {file}) how=(-f) ;;
+    {text}) COMPREPLY=(); return ;;
+    *)
+        case $cur in
+        -*) how=(-W '{words}') ;;
+        /*) how=(-f) ;;
+        *) how=(-W "$(command ls {VERSIONS} 2>/dev/null)") ;;
+        esac
+        ;;
+    esac
+    [[ ${{how[0]}} == -W ]] || compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen "${{how[@]}}" -- "$cur")
+}}
+complete -F _kmill_{name} {name}
+"#
+    )
+}
+
+fn zsh<I: Copy>(command: &Command<I>) -> String {
+    let mut script = format!(
+        "#compdef {0}\n# zsh completion for {0}, made by kmill\n_arguments -s -S \\\n",
+        command.name
+    );
+    for flag in flags(command) {
+        let about = quote_zsh(flag.help);
+        let argument = |name| match flag.value {
+            Value::Dir => format!(":{name}:_files -/"),
+            Value::File => format!(":{name}:_files"),
+            Value::Text => format!(":{name}: "),
+        };
+        let (short_end, long_end, argument) = match flag.arg {
+            Arg::None => ("", "", String::new()),
+            Arg::Required(name) => ("+", "=", argument(name)),
+            Arg::Optional(name) => ("-", "=-", format!(":{}", argument(name))),
+        };
+        let short = flag.short.map(|c| format!("-{}{short_end}", char::from(c)));
+        let longs = flag.longs.iter().map(|long| format!("--{long}{long_end}"));
+        for name in short.into_iter().chain(longs) {
+            script.push_str(&format!("    '*{name}[{about}]{argument}' \\\n"));
+        }
+    }
+    let Operands::Modules = command.operands;
+    script.push_str(&format!("    '1:version:_files -W {VERSIONS} -/' \\\n"));
+    script.push_str("    '*:module file:_files -g \"*.ko*\"'\n");
+    script
+}
+
+/// For the explanation of an option, in single quotes.
+fn quote_zsh(help: &str) -> String {
+    let help = help.replace('\n', " ").replace('\'', "'\\''");
+    help.replace('[', "\\[").replace(']', "\\]").replace(':', "\\:")
+}
+
+fn fish<I: Copy>(command: &Command<I>) -> String {
+    let name = command.name;
+    let mut script = format!("# fish completion for {name}, made by kmill\n");
+    for flag in flags(command) {
+        let mut line = format!("complete -c {name}");
+        if let Some(short) = flag.short {
+            line.push_str(&format!(" -s {}", char::from(short)));
+        }
+        for long in flag.longs {
+            line.push_str(&format!(" -l {long}"));
+        }
+        match (flag.arg, flag.value) {
+            (Arg::None | Arg::Optional(_), _) => {}
+            (_, Value::Dir) => line.push_str(" -x -a '(__fish_complete_directories)'"),
+            (_, Value::File) => line.push_str(" -r -F"),
+            (_, Value::Text) => line.push_str(" -x"),
+        }
+        let about = flag.help.replace('\n', " ").replace('\'', "\\'");
+        script.push_str(&format!("{line} -d '{about}'\n"));
+    }
+    let Operands::Modules = command.operands;
+    // Without `-f`, which would hide module files.
+    let versions = format!("set -l dirs {VERSIONS}/*; string replace {VERSIONS}/ '' -- \\$dirs");
+    script.push_str(&format!("complete -c {name} -a \"({versions})\"\n"));
+    script
+}

@@ -1,0 +1,38 @@
+//! modules.symbols and modules.symbols.bin: which module exports a symbol, for
+//! `symbol_request()`.
+
+use super::{Written, binary as binary_index, line};
+use crate::diagnostic::Log;
+use crate::format::write::Entry;
+use crate::merge::Index;
+
+const PREFIX: &[u8] = b"symbol:";
+
+/// `alias symbol:SYMBOL MODULE`
+pub(super) fn text(index: &Index<'_>, _: &mut Log<'_>) -> Written {
+    let mut out = b"# Aliases for symbols, used by symbol_request().\n".to_vec();
+    for (symbol, owner) in &index.symbols {
+        let module = &index.plan.modules[owner.index()].name;
+        line(&mut out, &[b"alias ", PREFIX, symbol, b" ", module]);
+    }
+    Ok(out)
+}
+
+/// `symbol:SYMBOL` to module.
+pub(super) fn binary(index: &Index<'_>, log: &mut Log<'_>) -> Written {
+    let mut keys = Vec::new();
+    let mut ends = Vec::with_capacity(index.symbols.len());
+    for (symbol, _) in &index.symbols {
+        keys.extend_from_slice(PREFIX);
+        keys.extend_from_slice(symbol);
+        ends.push(keys.len());
+    }
+    let mut start = 0;
+    let entries = index.symbols.iter().zip(ends).map(|((_, owner), end)| {
+        let key = &keys[start..end];
+        start = end;
+        let value = &*index.plan.modules[owner.index()].name;
+        Entry { key, value, priority: owner.0 }
+    });
+    binary_index(entries, log)
+}

@@ -1,0 +1,73 @@
+//! Phase 3, merge: from the summaries, in index order, to one index: who owns a
+//! symbol, who depends on whom, in which order. Serial and small: the map has
+//! hashed every name.
+
+mod cycles;
+mod graph;
+mod symbols;
+
+pub(crate) use graph::Graph;
+pub(crate) use symbols::Symbols;
+
+use crate::diagnostic::{Diagnostic, Log};
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::summary::{ModuleSummary, NameHash};
+
+/// A module's place in the index, which is also its priority there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModuleId(pub(crate) u32);
+
+impl ModuleId {
+    /// As an index into lists of modules.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Everything that the files are written from.
+#[derive(Debug)]
+pub struct Index<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) summaries: &'a [ModuleSummary],
+    /// Of each module, all it needs, directly or not, in the order in which
+    /// modprobe walks it backwards.
+    pub(crate) closures: Vec<Box<[ModuleId]>>,
+    /// Exported symbols and their owners, in the order of modules.symbols.
+    pub(crate) symbols: Vec<(&'a [u8], ModuleId)>,
+}
+
+/// Merges summaries, which are in the order of the plan's modules.
+///
+/// # Errors
+/// Modules need each other in a circle; that has been said then.
+pub fn merge<'a>(
+    plan: &'a Plan,
+    hash: &NameHash,
+    summaries: &'a [ModuleSummary],
+    log: &mut Log<'_>,
+) -> Result<Index<'a>, Error> {
+    for (module, summary) in plan.modules.iter().zip(summaries) {
+        let Some(failure) = &summary.failure else { continue };
+        // kmod tries to read a file three times: for its exports, after which it
+        // complains, for its modinfo and for its imports.
+        let [exports, modinfo, imports] = &failure.codec;
+        let codec = |words: &Option<String>, log: &mut Log<'_>| {
+            if let Some(words) = words.clone() {
+                log(Diagnostic::Codec { words });
+            }
+        };
+        codec(exports, log);
+        log(Diagnostic::LoadSymbols { path: module.path.clone(), errno: failure.errno });
+        codec(modinfo, log);
+        codec(imports, log);
+    }
+    let symbols = Symbols::new(plan, hash, summaries);
+    let graph = Graph::new(plan, &symbols, summaries, log);
+    let order = graph.topological_order().map_err(|unsorted| {
+        cycles::report(plan, &graph, &unsorted, log);
+        Error::Cycle
+    })?;
+    let closures = graph.closures(&order);
+    Ok(Index { plan, summaries, closures, symbols: symbols.owned() })
+}

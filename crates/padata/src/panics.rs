@@ -1,0 +1,60 @@
+//! The panics of a job: of those that happened, the one that the caller sees.
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::sync::{self, Mutex};
+
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// The panic with the lowest position so far.
+pub(crate) struct FirstPanic(Mutex<Option<(usize, Payload)>>);
+
+impl FirstPanic {
+    pub(crate) fn new() -> Self {
+        FirstPanic(Mutex::new(None))
+    }
+
+    /// Keeps `payload` if it happened at a lower position than those before it, else drops it.
+    pub(crate) fn record(&self, position: usize, payload: Payload) {
+        let mut first = sync::lock(&self.0);
+        let loser = match &*first {
+            Some((lowest, _)) if *lowest <= position => Some(payload),
+            _ => first.replace((position, payload)).map(|(_, higher)| higher),
+        };
+        // A payload is a user's value: its drop must not run under the lock.
+        drop(first);
+        if let Some(payload) = loser {
+            discard(payload);
+        }
+    }
+
+    pub(crate) fn into_payload(self) -> Option<Payload> {
+        sync::into_inner(self.0).map(|(_, payload)| payload)
+    }
+}
+
+/// Drops a payload that nobody will see. A payload that panics when dropped has a payload of its
+/// own; that one is leaked, for it could go on for ever.
+pub(crate) fn discard(payload: Payload) {
+    if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_stays() {
+        for order in [[3, 1, 2], [1, 2, 3], [3, 2, 1]] {
+            let first = FirstPanic::new();
+            for position in order {
+                first.record(position, Box::new(position));
+            }
+            assert_eq!(*first.into_payload().unwrap().downcast::<usize>().unwrap(), 1);
+        }
+        assert!(FirstPanic::new().into_payload().is_none());
+    }
+}

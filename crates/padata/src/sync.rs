@@ -1,0 +1,99 @@
+//! The synchronisation types of this crate: the standard ones, loom's under `cfg(loom)`,
+//! shuttle's under `cfg(shuttle)`.
+//!
+//! No other file imports `std::sync` or `std::thread`, so the code that ships is the code that
+//! the two model checkers run. The few places where the three differ (spinning, poisoning, a
+//! checked cell) are hidden here.
+
+use std::io;
+use std::sync::{LockResult, PoisonError};
+// The count of CPUs is a fact about the machine: no model checker replaces it.
+pub(crate) use std::thread::available_parallelism;
+
+#[cfg(loom)]
+use loom as imp;
+#[cfg(shuttle)]
+use shuttle as imp;
+#[cfg(not(any(loom, shuttle)))]
+use std as imp;
+
+pub(crate) use imp::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+pub(crate) use imp::sync::{Arc, Condvar, Mutex, MutexGuard};
+pub(crate) use imp::thread::JoinHandle;
+
+/// Looks for `done` a few times and says whether it came true.
+///
+/// For waits on units that are already running: a sleep and a wake-up cost tens of microseconds.
+/// Under a model checker each look is one more state and proves nothing, so there is only one.
+pub(crate) fn spin_until(done: impl Fn() -> bool) -> bool {
+    let looks = if cfg!(any(loom, shuttle)) { 1 } else { 256 };
+    (0..looks).any(|_| {
+        std::hint::spin_loop();
+        done()
+    })
+}
+
+/// Starts a thread with the given name.
+pub(crate) fn spawn(
+    name: String,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    imp::thread::Builder::new().name(name).spawn(body)
+}
+
+/// Locks, whether or not a thread panicked while it held the lock: no user code runs under a
+/// lock of this crate, so what it guards is whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    even_if_poisoned(mutex.lock())
+}
+
+/// Waits on `condvar`; as with [`lock`], poisoning means nothing here.
+pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    even_if_poisoned(condvar.wait(guard))
+}
+
+/// Takes the value out of a mutex that nobody shares any more.
+pub(crate) fn into_inner<T>(mutex: Mutex<T>) -> T {
+    even_if_poisoned(mutex.into_inner())
+}
+
+fn even_if_poisoned<G>(result: LockResult<G>) -> G {
+    result.unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A cell in the shape that loom can check: every access is a closure over a raw pointer.
+pub(crate) struct UnsafeCell<T>(
+    #[cfg(loom)] loom::cell::UnsafeCell<T>,
+    #[cfg(not(loom))] std::cell::UnsafeCell<T>,
+);
+
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        UnsafeCell(imp_cell(value))
+    }
+
+    /// Runs `access` with a pointer that it may write through, if nobody else uses the cell.
+    pub(crate) fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+        #[cfg(loom)]
+        return self.0.with_mut(access);
+        #[cfg(not(loom))]
+        return access(self.0.get());
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        // Ownership alone proves nothing to loom: this is the access that it checks.
+        #[cfg(loom)]
+        self.0.with_mut(|_| ());
+        self.0.into_inner()
+    }
+}
+
+#[cfg(loom)]
+fn imp_cell<T>(value: T) -> loom::cell::UnsafeCell<T> {
+    loom::cell::UnsafeCell::new(value)
+}
+
+#[cfg(not(loom))]
+fn imp_cell<T>(value: T) -> std::cell::UnsafeCell<T> {
+    std::cell::UnsafeCell::new(value)
+}
