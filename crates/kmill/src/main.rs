@@ -2,16 +2,33 @@
 //! it is to be.
 
 mod applets;
+mod commands;
 mod completions;
 mod getopt;
 mod man;
+mod report;
 mod signals;
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use applets::depmod;
+use commands::{demo, generate};
+
+const USAGE: &str = "\
+kmill finishes Linux kernels on all cores.
+
+usage: kmill COMMAND [arguments]
+
+  depmod     index a kernel's modules, with the command line of kmod's depmod
+             (also when kmill is called by that name)
+  demo       index a kernel, or a sample, and show the result beside kmod's
+  generate   print the man page or a shell's completions
+
+  kmill COMMAND --help says more; kmill --version says which release this is.
+";
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
@@ -20,10 +37,29 @@ fn main() -> ExitCode {
     let called = program.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let status = match (called, args.split_first()) {
         (b"depmod", _) => depmod::main(&program, &args),
-        (_, Some((command, rest))) if command == "depmod" => {
-            depmod::main(OsStr::new("depmod"), rest)
-        }
-        _ => 1,
+        (_, Some((command, rest))) => match command.as_bytes() {
+            b"depmod" => depmod::main(OsStr::new("depmod"), rest),
+            b"demo" => demo::main(rest),
+            b"generate" => generate::main(rest),
+            b"-h" | b"--help" | b"help" => print(&mut std::io::stdout(), USAGE, 0),
+            b"-V" | b"--version" => {
+                let version = format!("kmill {}\n", env!("CARGO_PKG_VERSION"));
+                print(&mut std::io::stdout(), &version, 0)
+            }
+            _ => {
+                let text = format!("kmill: there is no command {}\n\n{USAGE}", command.display());
+                print(&mut std::io::stderr(), &text, 1)
+            }
+        },
+        (_, None) => print(&mut std::io::stderr(), USAGE, 1),
     };
     ExitCode::from(status)
+}
+
+/// Prints, and returns the status that a success has, or that of a failure.
+fn print(out: &mut impl Write, text: &str, status: u8) -> u8 {
+    match out.write_all(text.as_bytes()) {
+        Ok(()) => status,
+        Err(_) => 1,
+    }
 }

@@ -252,7 +252,7 @@ fn imports(
     needed: &mut HashTable<(u64, Span)>,
     summary: &mut ModuleSummary,
 ) -> Option<()> {
-    let mut add = |summary: &mut ModuleSummary, name: &[u8], weak| {
+    let add = |summary: &mut ModuleSummary, name: &[u8], weak| {
         let span = summary.push(name, limit).ok()?;
         // ppc64 calls functions by names with a dot, which nothing exports.
         let key = strip_prefix(name.strip_prefix(b".").unwrap_or(name), prefix);

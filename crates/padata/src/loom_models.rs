@@ -109,6 +109,7 @@ fn run_units(weights: &'static [u64], limit: Weight, helpers: usize, stop_at: Op
             slots.put(unit.index, unit.index);
             if stop_at == Some(unit.index) {
                 claims.stop();
+                assert_eq!(claims.next(unit), None, "a unit after the stop");
                 return;
             }
             in_flight.fetch_sub(weight, Ordering::AcqRel);
@@ -147,8 +148,8 @@ fn cursor_stops() {
 
 #[test]
 fn gate_keeps_the_limit_and_forgets_no_waiter() {
-    // One heavy unit alone, then two at once.
-    check(|| run_units(&[3, 1, 1], Weight(2), 1, None));
+    // Two heavy units alone, then two light ones at once.
+    check(|| run_units(&[3, 3, 1, 1], Weight(2), 1, None));
     // Two of three threads wait for room; the one that gets it must pass it on.
     check(|| run_units(&[3, 1, 1, 1], Weight(3), 2, None));
 }

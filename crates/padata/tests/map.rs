@@ -234,6 +234,34 @@ fn all_that_fits_is_in_flight() {
     });
 }
 
+/// One thread runs a heavy unit while another one runs all the light ones: the two that wait at
+/// the gate all the while have to leave when the last unit is taken.
+#[test]
+fn no_thread_stays_at_the_gate() {
+    within_a_minute(|| {
+        let pool = pool(4);
+        for _ in 0..5 {
+            let light_units = AtomicUsize::new(0);
+            pool.map(
+                &[3, 1, 1, 1, 1],
+                |&w| w,
+                Weight(4),
+                || (),
+                |&weight, ()| {
+                    if weight == 1 {
+                        thread::sleep(Duration::from_millis(5)); // time for all threads to arrive
+                        light_units.fetch_add(1, SeqCst);
+                    } else {
+                        while light_units.load(SeqCst) < 4 {
+                            thread::sleep(Duration::from_millis(1));
+                        }
+                    }
+                },
+            );
+        }
+    });
+}
+
 /// Results may borrow from the items, closures from the caller.
 #[test]
 fn borrows() {

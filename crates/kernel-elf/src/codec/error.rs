@@ -41,15 +41,14 @@ impl CodecError {
         CodecError { codec, errno: Errno::NOMEM, words: [Some(words.into()), None, None] }
     }
 
-    /// No memory for the output; depmod returns the errno and prints nothing.
+    /// No memory for the output.
     pub(super) fn no_memory(codec: Codec) -> Self {
-        CodecError { codec, errno: Errno::NOMEM, words: [None, None, None] }
+        Self::silent(codec, Errno::NOMEM)
     }
 
-    /// The input does not start with the codec's magic; depmod refuses such a
-    /// file before it knows a codec, so there are no words.
-    pub(super) fn not_this_codec(codec: Codec) -> Self {
-        CodecError { codec, errno: Errno::INVAL, words: [None, None, None] }
+    /// depmod returns `errno` here and prints nothing of its own.
+    pub(super) fn silent(codec: Codec, errno: Errno) -> Self {
+        CodecError { codec, errno, words: [None, None, None] }
     }
 
     /// The same, where each attempt reads the same bytes.

@@ -8,6 +8,7 @@
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 use libdeflater::Decompressor;
 use memchr::memmem;
+use rustix::io::Errno;
 
 use super::output::{DECODER_ROOM, Output, memory_budget, next_size};
 use super::{Codec, CodecError};
@@ -60,7 +61,8 @@ impl Gzip {
         output: &mut Output,
     ) -> Result<usize, CodecError> {
         if !input.starts_with(&MAGIC) {
-            return Err(CodecError::not_this_codec(CODEC));
+            // depmod would not come here: it refuses what has no magic at all.
+            return Err(CodecError::silent(CODEC, Errno::INVAL));
         }
         let budget = memory_budget(input.len());
         let limit = budget - DECODER_ROOM;

@@ -8,6 +8,7 @@
 //! that depmod has for it.
 
 use ::zstd::zstd_safe;
+use rustix::io::Errno;
 use zstd_safe::DCtx;
 
 use super::output::{DECODER_ROOM, Output, memory_budget};
@@ -16,6 +17,7 @@ use super::{Codec, CodecError};
 mod frames;
 
 const CODEC: Codec = Codec::Zstd;
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// The zstd decompressor of one worker, made on first use.
 #[derive(Default)]
@@ -57,6 +59,8 @@ impl Zstd {
                     Err(code) => damaged(zstd_safe::get_error_name(code)),
                 }
             }
+            // depmod takes a skippable frame for a file that is no module.
+            None if !input.starts_with(&MAGIC) => CodecError::silent(CODEC, Errno::NOEXEC),
             None => damaged("Failed to determine decompression size"),
         };
 

@@ -149,3 +149,9 @@ fn a_decoder_goes_on_after_damage_as_if_new() {
         }
     }
 }
+
+#[test]
+fn a_decoder_can_move_to_another_thread() {
+    fn is_send<T: Send>(_: &T) {}
+    is_send(&Decoder::new());
+}

@@ -9,7 +9,7 @@ use liblzma::stream::{Action, Check, Filters, LzmaOptions, Status, Stream};
 
 /// Content that compresses about as a module does: text-like runs among bytes
 /// that look random.
-pub fn content(len: usize) -> Vec<u8> {
+pub(crate) fn content(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_u32;
     let mut out = Vec::with_capacity(len + 16);
     while out.len() < len {
@@ -24,29 +24,29 @@ pub fn content(len: usize) -> Vec<u8> {
     out
 }
 
-pub fn gzip(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     gzip_with(GzBuilder::new(), content)
 }
 
-pub fn gzip_with(header: GzBuilder, content: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip_with(header: GzBuilder, content: &[u8]) -> Vec<u8> {
     let mut encoder = header.write(Vec::new(), Compression::best());
     encoder.write_all(content).unwrap();
     encoder.finish().unwrap()
 }
 
 /// As the kernel's build makes it: CRC32, a dictionary of 1 MiB.
-pub fn xz(content: &[u8]) -> Vec<u8> {
+pub(crate) fn xz(content: &[u8]) -> Vec<u8> {
     let mut options = LzmaOptions::new_preset(6).unwrap();
     xz_with(Filters::new().lzma2(options.dict_size(1 << 20)), Check::Crc32, content)
 }
 
-pub fn xz_with(filters: &Filters, check: Check, content: &[u8]) -> Vec<u8> {
+pub(crate) fn xz_with(filters: &Filters, check: Check, content: &[u8]) -> Vec<u8> {
     let mut stream = Stream::new_stream_encoder(filters, check).unwrap();
     xz_run(&mut stream, content, Action::Finish)
 }
 
 /// One stream with a block for each part.
-pub fn xz_blocks(parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn xz_blocks(parts: &[&[u8]]) -> Vec<u8> {
     let mut stream = Stream::new_easy_encoder(6, Check::Crc32).unwrap();
     let mut out = Vec::new();
     for part in parts {
@@ -70,7 +70,7 @@ fn xz_run(stream: &mut Stream, content: &[u8], action: Action) -> Vec<u8> {
 
 /// `file` with the size code of its dictionary replaced, in the header of its
 /// first block: 16 is 1 MiB, 28 is 64 MiB, 40 is 4 GiB.
-pub fn xz_with_dictionary(mut file: Vec<u8>, code: u8) -> Vec<u8> {
+pub(crate) fn xz_with_dictionary(mut file: Vec<u8>, code: u8) -> Vec<u8> {
     let header = 12..12 + (usize::from(file[12]) + 1) * 4;
     assert_eq!(file[header.start + 2..header.start + 4], [0x21, 1], "one LZMA2 filter");
     file[header.start + 4] = code;
@@ -80,7 +80,7 @@ pub fn xz_with_dictionary(mut file: Vec<u8>, code: u8) -> Vec<u8> {
 }
 
 /// As `zstd -19 FILE` makes it: size and checksum.
-pub fn zstd(content: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(content: &[u8]) -> Vec<u8> {
     let mut encoder = ::zstd::stream::Encoder::new(Vec::new(), 19).unwrap();
     encoder.include_checksum(true).unwrap();
     encoder.set_pledged_src_size(Some(content.len() as u64)).unwrap();
@@ -89,11 +89,11 @@ pub fn zstd(content: &[u8]) -> Vec<u8> {
 }
 
 /// As `zstd` makes it from a pipe: no size.
-pub fn zstd_unsized(content: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd_unsized(content: &[u8]) -> Vec<u8> {
     ::zstd::stream::encode_all(content, 3).unwrap()
 }
 
-pub fn skippable(content: &[u8]) -> Vec<u8> {
+pub(crate) fn skippable(content: &[u8]) -> Vec<u8> {
     let mut out = vec![0x5e, 0x2a, 0x4d, 0x18];
     out.extend_from_slice(&(content.len() as u32).to_le_bytes());
     out.extend_from_slice(content);
@@ -101,17 +101,12 @@ pub fn skippable(content: &[u8]) -> Vec<u8> {
 }
 
 /// Decodes with a new decoder, by magic.
-pub fn decode(file: &[u8]) -> Result<Vec<u8>, CodecError> {
+pub(crate) fn decode(file: &[u8]) -> Result<Vec<u8>, CodecError> {
     Decoder::new().decode(Codec::of(file), file).map(<[u8]>::to_vec)
 }
 
 /// What depmod prints in its attempts at `file`.
-pub fn said(file: &[u8]) -> Vec<String> {
-    if let Ok(d) = std::env::var("DUMP") {
-        let n = std::fs::read_dir(&d).unwrap().count();
-        let k = Codec::of(file);
-        std::fs::write(format!("{d}/{n:04}_{k:?}.ko.x"), file).unwrap();
-    } //DUMP
+pub(crate) fn said(file: &[u8]) -> Vec<String> {
     let error = decode(file).unwrap_err();
     (0..CodecError::ATTEMPTS).filter_map(|number| error.attempt(number)).map(String::from).collect()
 }

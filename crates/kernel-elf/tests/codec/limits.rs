@@ -1,6 +1,8 @@
 //! Memory: no file may take more than 64 times its size plus 64 MiB, and no
 //! claim about a size is believed.
 
+use std::sync::LazyLock;
+
 use kernel_elf::codec::{Codec, Decoder};
 use rustix::io::Errno;
 
@@ -8,17 +10,22 @@ use crate::files::*;
 
 const MIB: usize = 1 << 20;
 
+/// Files of a few KiB that would be 80 MiB, one of each kind.
+static BOMBS: LazyLock<[Vec<u8>; 4]> = LazyLock::new(|| {
+    let zeros = vec![0; 80 * MIB];
+    [gzip(&zeros), xz(&zeros), zstd(&zeros), zstd_unsized(&zeros)]
+});
+
 #[test]
 fn a_file_that_grows_beyond_its_budget_is_refused() {
-    let zeros = vec![0; 90 * MIB];
-    for file in [gzip(&zeros), xz(&zeros), zstd(&zeros), zstd_unsized(&zeros)] {
-        let codec = Codec::of(&file);
+    for file in &*BOMBS {
+        let codec = Codec::of(file);
         let budget = file.len() * 64 + 64 * MIB;
-        assert!(budget < zeros.len(), "{codec:?} is not packed enough to test this");
-        let error = decode(&file).unwrap_err();
+        assert!(budget < 80 * MIB, "{codec:?} is not packed enough to test this");
+        let error = decode(file).unwrap_err();
         assert_eq!(error.errno(), Errno::NOMEM);
         assert_eq!(
-            said(&file),
+            said(file),
             [format!(
                 "{}: Decompressing needs more than {budget} bytes (64 times the file plus 64 MiB)",
                 codec.name()
@@ -37,20 +44,22 @@ fn a_file_within_its_budget_is_not() {
 
 #[test]
 fn a_large_buffer_from_before_does_not_raise_the_limit() {
-    let (large, bomb) = (content(100 * MIB), vec![0; 90 * MIB]);
+    // Larger than a bomb, but not out of all proportion.
+    let large = [content(3 * MIB), vec![0; 80 * MIB]].concat();
     let mut decoder = Decoder::new();
     let large_file = zstd_unsized(&large);
     assert_eq!(decoder.decode(Codec::Zstd, &large_file).unwrap().len(), large.len());
-    for file in [gzip(&bomb), xz(&bomb), zstd(&bomb), zstd_unsized(&bomb)] {
-        let error = decoder.decode(Codec::of(&file), &file).unwrap_err();
-        assert_eq!(Err(error), decode(&file));
+    for file in &*BOMBS {
+        let error = decoder.decode(Codec::of(file), file).unwrap_err();
+        assert_eq!(Err(error), decode(file));
     }
 }
 
 #[test]
 fn an_xz_dictionary_counts_and_does_not_stay() {
     let want = content(200_000);
-    let file = |code| xz_with_dictionary(xz(&want), code);
+    let packed = xz(&want);
+    let file = |code| xz_with_dictionary(packed.clone(), code);
     let mut decoder = Decoder::new();
     // Up and down again, 256 KiB to 64 MiB.
     for code in (12..=28).chain((12..=28).rev()) {

@@ -27,20 +27,20 @@ struct Step {
 
 pub(super) fn report(plan: &Plan, graph: &Graph, unsorted: &Unsorted, log: &mut Log<'_>) {
     let modules = graph.deps.len();
+    let starts = (0..modules).filter(|module| unsorted.0[*module] > 0);
     let mut report = Report {
         plan,
         graph,
         component: components(graph),
         visited: vec![false; modules],
-        done: unsorted.0.iter().map(|users| *users == 0).collect(),
+        starts: Ring::new(modules, starts.map(|module| ModuleId(module as u32))),
         on_circle: vec![false; modules],
         on_path: vec![false; modules],
         left: STEPS_MAX,
     };
-    for start in (0..modules as u32).map(ModuleId) {
-        if !std::mem::replace(&mut report.done[start.index()], true) {
-            report.walk(start, log);
-        }
+    while let Some(start) = report.starts.head {
+        report.starts.remove(start);
+        report.walk(start, log);
     }
     if report.left == 0 {
         log(Diagnostic::CyclesUnlisted);
@@ -55,8 +55,8 @@ struct Report<'a> {
     component: Vec<u32>,
     /// A walk came through here.
     visited: Vec<bool>,
-    /// No walk starts here (any more).
-    done: Vec<bool>,
+    /// Where walks are still to start.
+    starts: Ring,
     on_circle: Vec<bool>,
     /// The current walk's way from its start.
     on_path: Vec<bool>,
@@ -71,6 +71,10 @@ impl Report<'_> {
         let mut path: Vec<ModuleId> = Vec::new();
         while let Some(at) = stack.pop() {
             let Step { module, depth, .. } = steps[at];
+            if self.component[module.index()] != self.component[start.index()] {
+                self.mark_below(module);
+                continue;
+            }
             if module == start && self.visited[module.index()] {
                 // The walk is back; or it has only begun, and an earlier one came
                 // through its start: kmod reports that as a circle of one.
@@ -85,17 +89,14 @@ impl Report<'_> {
             self.visited[module.index()] = true;
             let graph = self.graph;
             for dep in &graph.deps[module.index()] {
-                let same = self.component[dep.index()] == self.component[start.index()];
-                if !same {
-                    self.mark_below(*dep);
-                } else if (*dep == start || !self.on_path[dep.index()]) && self.left > 0 {
+                if (*dep == start || !self.on_path[dep.index()]) && self.left > 0 {
                     self.left -= 1;
                     stack.push(steps.len());
                     steps.push(Step { module: *dep, from: at, depth: depth + 1 });
                 }
             }
             if graph.deps[module.index()].is_empty() {
-                self.done[module.index()] = true;
+                self.starts.remove(module);
             }
         }
         for module in path {
@@ -105,23 +106,20 @@ impl Report<'_> {
 
     /// Says the way from the start to the step `end`.
     fn say(&mut self, steps: &[Step], end: usize, log: &mut Log<'_>) {
-        let mut names = Vec::new();
+        let mut way = vec![steps[end].module];
         let mut at = end;
-        loop {
-            let Step { module, from, depth } = steps[at];
-            names.push(self.plan.modules[module.index()].name.clone());
-            if at != end {
-                self.on_circle[module.index()] = true;
-                self.done[module.index()] = true;
-            }
-            if depth == 0 {
-                break;
-            }
-            at = from;
+        while steps[at].depth > 0 {
+            at = steps[at].from;
+            way.push(steps[at].module);
         }
-        self.left = self.left.saturating_sub(names.len());
-        names.reverse();
-        log(Diagnostic::Cycle { modules: names });
+        way.reverse();
+        self.left = self.left.saturating_sub(way.len());
+        for module in &way[..way.len() - 1] {
+            self.on_circle[module.index()] = true;
+            self.starts.remove(*module);
+        }
+        let name = |module: &ModuleId| self.plan.modules[module.index()].name.clone();
+        log(Diagnostic::Cycle { modules: way.iter().map(name).collect() });
     }
 
     /// Marks everything below a module as kmod's walk through all of it would.
@@ -133,9 +131,45 @@ impl Report<'_> {
             }
             let deps = &self.graph.deps[module.index()];
             if deps.is_empty() {
-                self.done[module.index()] = true;
+                self.starts.remove(module);
             }
             stack.extend(deps);
+        }
+    }
+}
+
+/// Modules in a ring, as kmod lists them: when one is removed, the one behind it
+/// becomes the first, wherever it stood.
+struct Ring {
+    head: Option<ModuleId>,
+    /// Of each module in the ring, the one behind and the one in front of it.
+    links: Vec<Option<(ModuleId, ModuleId)>>,
+}
+
+impl Ring {
+    fn new(modules: usize, members: impl Iterator<Item = ModuleId>) -> Self {
+        let members: Vec<ModuleId> = members.collect();
+        let mut links = vec![None; modules];
+        for (at, member) in members.iter().enumerate() {
+            let behind = members[(at + 1) % members.len()];
+            let front = members[(at + members.len() - 1) % members.len()];
+            links[member.index()] = Some((behind, front));
+        }
+        Ring { head: members.first().copied(), links }
+    }
+
+    fn remove(&mut self, module: ModuleId) {
+        let Some((behind, front)) = self.links[module.index()].take() else { return };
+        if behind == module {
+            self.head = None;
+            return;
+        }
+        self.head = Some(behind);
+        if let Some(links) = &mut self.links[behind.index()] {
+            links.1 = front;
+        }
+        if let Some(links) = &mut self.links[front.index()] {
+            links.0 = behind;
         }
     }
 }

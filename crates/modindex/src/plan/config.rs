@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::kver;
@@ -202,7 +202,7 @@ fn list_dir(path: &Path) -> Result<(OwnedFd, Vec<CString>), Errno> {
 
 /// A whole file, opened by libc's open so that a test's preloaded root applies.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Errno> {
-    let file = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     read_all(file)
 }
 

@@ -50,6 +50,7 @@ enum Id {
     Threads,
     Sync,
     NoSync,
+    Time,
 }
 
 /// The options as given; defaults and their effect on each other are the applet's business.
@@ -85,6 +86,8 @@ pub(crate) struct Options {
     pub(crate) threads: Option<NonZeroUsize>,
     /// `--sync` or `--no-sync`: the last one.
     pub(crate) sync: Option<bool>,
+    /// `--time`.
+    pub(crate) time: bool,
     /// The version, then module files. Not checked; see [`is_version_number`].
     pub(crate) operands: Vec<OsString>,
 }
@@ -217,6 +220,7 @@ fn run(
             },
             Id::Sync => options.sync = Some(true),
             Id::NoSync => options.sync = Some(false),
+            Id::Time => options.time = true,
         }
     }
     options.operands = parser.operands().into_iter().map(OsStr::to_owned).collect();

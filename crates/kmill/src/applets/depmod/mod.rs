@@ -7,17 +7,18 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use modindex::plan::{KernelSymbolFile, Select, absolute};
 use modindex::publish::Durability;
 use modindex::{
-    Error, Index, Level, NameHash, Plan, Request, Show, emit, map, merge, publish, quick,
+    Error, Level, NameHash, OutputFile, Plan, Request, Show, emit, map, merge, publish, quick,
 };
 use padata::Pool;
 
 use self::flags::{Options, Parsed};
 use self::messages::Messages;
+use crate::report::phases::Phases;
 use crate::signals::Interrupts;
 
 pub(crate) use flags::{completion, man};
@@ -73,44 +74,77 @@ fn run(options: Options, messages: &mut Messages) -> Result<u8, Error> {
         return Ok(0);
     }
 
-    // Plan
-    let mut held = Vec::new();
-    let plan = match Plan::new(request, &mut |diagnostic| held.push(diagnostic)) {
-        Ok(plan) if options.quick => {
-            if quick::is_up_to_date(&plan, &output, &mut |diagnostic| messages.log(diagnostic)) {
-                return Ok(0);
-            }
-            Ok(plan)
-        }
-        // The quick look found no directory, and the walk does not either.
-        Err(Error::Search { errno }) if options.quick => {
-            held.extend(held.last().cloned());
-            Err(Error::Search { errno })
-        }
-        plan => plan,
-    };
-    held.into_iter().for_each(|diagnostic| messages.log(diagnostic));
-    let plan = plan?;
-
-    // Map
+    let mut phases = Phases::default();
+    let plan = phases.time("plan", || plan(request, &options, &output, messages))?;
+    let Some(plan) = plan else { return Ok(0) };
     let pool = Pool::new(threads(&options, &plan));
     let hash = NameHash::default();
-    let summaries = map(&plan, &hash, &pool);
 
-    // Merge
-    let index = merge(&plan, &hash, &summaries, &mut |diagnostic| messages.log(diagnostic))?;
+    let summaries = phases.time("map", || map(&plan, &hash, &pool));
 
-    // Emit
-    if options.show {
-        return show(&index, &pool, messages);
+    let log = &mut |diagnostic| messages.log(diagnostic);
+    let index = phases.time("merge", || merge(&plan, &hash, &summaries, log))?;
+
+    let show = if options.show { Show::Text } else { Show::Files };
+    let files = phases.time("emit", || emit(&index, show, &pool, log))?;
+    let status = if options.show {
+        show_files(&files, messages)
+    } else {
+        phases.time("publish", || publish_files(&options, &output, &files, &pool, messages))?
+    };
+    if options.time {
+        messages.raw(phases.to_string().as_bytes());
     }
-    let files = emit(&index, Show::Files, &pool, &mut |diagnostic| messages.log(diagnostic))?;
+    Ok(status)
+}
+
+/// The plan, or None if `--quick` finds nothing to do.
+fn plan(
+    request: Request,
+    options: &Options,
+    output: &Path,
+    messages: &mut Messages,
+) -> Result<Option<Plan>, Error> {
+    // What the plan has to say comes behind what the quick look has.
+    let mut held = Vec::new();
+    let plan = Plan::new(request, &mut |diagnostic| held.push(diagnostic));
+    if options.quick {
+        match &plan {
+            Ok(plan) => {
+                let log = &mut |diagnostic| messages.log(diagnostic);
+                if quick::is_up_to_date(plan, output, log) {
+                    return Ok(None);
+                }
+            }
+            // The quick look finds no directory, and then the walk does not.
+            Err(Error::Search { .. }) => held.extend(held.last().cloned()),
+            Err(_) => {}
+        }
+    }
+    held.into_iter().for_each(|diagnostic| messages.log(diagnostic));
+    plan.map(Some)
+}
+
+fn publish_files(
+    options: &Options,
+    output: &Path,
+    files: &[OutputFile],
+    pool: &Pool,
+    messages: &mut Messages,
+) -> Result<u8, Error> {
     let interrupts = Interrupts::catch();
     let own_tree = options.basedir.is_none() && options.outdir.is_none();
     let how =
         Durability { sync: options.sync.unwrap_or(own_tree), interrupted: &|| interrupts.caught() };
-    publish(&output, &files, how, &pool, &mut |diagnostic| messages.log(diagnostic))?;
+    publish(output, files, how, pool, &mut |diagnostic| messages.log(diagnostic))?;
     Ok(0)
+}
+
+/// `-n`: the text files, one behind another.
+fn show_files(files: &[OutputFile], messages: &mut Messages) -> u8 {
+    let mut out = io::stdout().lock();
+    let written = files.iter().try_for_each(|file| out.write_all(&file.bytes));
+    messages.shown(written.and_then(|()| out.flush()))
 }
 
 /// What is asked for, and where the files go. None: it makes no sense, and that
@@ -184,12 +218,4 @@ fn threads(options: &Options, plan: &Plan) -> NonZeroUsize {
         return NonZeroUsize::MIN;
     }
     options.threads.unwrap_or_else(padata::available_threads)
-}
-
-/// `-n`: the text files, one behind another.
-fn show(index: &Index<'_>, pool: &Pool, messages: &mut Messages) -> Result<u8, Error> {
-    let files = emit(index, Show::Text, pool, &mut |diagnostic| messages.log(diagnostic))?;
-    let mut out = io::stdout().lock();
-    let written = files.iter().try_for_each(|file| out.write_all(&file.bytes));
-    Ok(messages.shown(written.and_then(|()| out.flush())))
 }

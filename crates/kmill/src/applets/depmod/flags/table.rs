@@ -121,4 +121,8 @@ const ADDED: &[Flag<Id>] = &[
         "Leave flushing to the kernel",
         "Do not flush. This is the default when another root directory is given.",
     ),
+    Flag::new(Id::Time, &["time"]).says(
+        "Say how long each phase took",
+        "Print to standard error how long each phase of the run took.",
+    ),
 ];

@@ -1,0 +1,32 @@
+//! `kmill generate`: man page and shell completions, for packagers, from the flag
+//! table that the parser uses.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use crate::applets::depmod;
+use crate::completions::Shell;
+
+const USAGE: &str = "usage: kmill generate man|bash|zsh|fish depmod\n";
+
+/// Prints what is asked for; returns the exit status.
+pub(crate) fn main(args: &[OsString]) -> u8 {
+    let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let text = match words[..] {
+        ["man", "depmod"] => depmod::man(),
+        [shell, "depmod"] => match Shell::from_name(shell) {
+            Some(shell) => depmod::completion(shell),
+            None => return usage(),
+        },
+        _ => return usage(),
+    };
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => 0,
+        Err(_) => 1,
+    }
+}
+
+fn usage() -> u8 {
+    let _ = std::io::stderr().write_all(USAGE.as_bytes());
+    1
+}

@@ -1,0 +1,4 @@
+//! kmill's own commands.
+
+pub(crate) mod demo;
+pub(crate) mod generate;

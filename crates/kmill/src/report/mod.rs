@@ -1,0 +1,3 @@
+//! What a run tells people about itself, besides its results.
+
+pub(crate) mod phases;
