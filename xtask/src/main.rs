@@ -1,2 +1,6 @@
-//! Developer tasks.
-fn main() {}
+//! `cargo xtask`: see the library for the tasks.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xtask::main(std::env::args_os().skip(1))
+}

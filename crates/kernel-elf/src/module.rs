@@ -287,13 +287,13 @@ fn scan_table<S: Sym<Endian = E>, E: Endian>(
                 continue;
             }
             scan.bad_undefined |= !in_table;
-            if strings.bytes.get(name).is_some_and(|first| *first != 0) {
+            if in_table && strings.bytes.get(name).is_some_and(|first| *first != 0) {
                 let weak = symbol.st_bind() == STB_WEAK;
                 scan.undefined.push(Undefined { name: NameOffset(name as u32), weak });
             }
         }
         // An undefined `__crc_` symbol still says that its name is exported.
-        if has_crc_prefix(strings.bytes, name) {
+        if in_table && has_crc_prefix(strings.bytes, name) {
             scan.crcs.push(CrcSymbol {
                 name: NameOffset((name + CRC_PREFIX.len()) as u32),
                 value: symbol.st_value(endian).into(),

@@ -123,8 +123,11 @@ impl Claims {
     /// running units does not matter any more.
     pub(crate) fn stop(&self) {
         match &self.dealer {
-            // Relaxed: later additions see at least this value, for they are on the same word.
-            Dealer::Cursor(cursor) => cursor.0.store(self.units.len(), Ordering::Relaxed),
+            // Relaxed: later additions see at least this value, for they are on the same word. A
+            // swap, because loom lets an addition miss a store that C11 makes it see.
+            Dealer::Cursor(cursor) => {
+                cursor.0.swap(self.units.len(), Ordering::Relaxed);
+            }
             Dealer::Gate(gate) => {
                 sync::lock(&gate.flow).next = self.units.len();
                 gate.admitted.notify_all();

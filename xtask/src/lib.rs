@@ -1,0 +1,131 @@
+//! Developer tasks, run as `cargo xtask TASK`.
+//!
+//! ```text
+//! kernels   fetch real kernels into a cache directory          (kernels/)
+//! oracle    run the reference tool and ours, compare           (oracle/)
+//! goldens   what the reference said once, checked without it   (goldens)
+//! mutants   break the code on purpose, see a test fail         (mutants/)
+//! ci        the steps of CI, in order, with their times        (ci)
+//! ```
+//!
+//! A task that needs something it cannot find (a reference tool, a cached kernel, apt) fails and
+//! says so. None passes by leaving work out.
+#![forbid(unsafe_code)]
+
+mod args;
+mod cache;
+mod ci;
+mod command;
+mod error;
+mod files;
+pub mod goldens;
+mod jobs;
+mod kernels;
+mod mutants;
+mod oracle;
+mod program;
+mod report;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub use error::Error;
+
+use args::{Opt, Task};
+
+/// What every task returns.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+const REFERENCE: Opt = Opt::value("--reference", "PATH", "the reference depmod (default: in PATH)");
+const CACHE: Opt = Opt::value("--cache", "DIR", "the cache directory (default: see above)");
+
+/// Every task: the help and the parser come from here.
+const TASKS: &[Task] = &[
+    Task {
+        name: "kernels",
+        summary: "fetch Debian kernels with apt and make none, gz, xz and zst trees of them",
+        details: "The cache is $KMILL_CACHE, or kmill below $XDG_CACHE_HOME or ~/.cache.",
+        operands: "",
+        options: &[
+            Opt::flag("--small", "the cloud flavour, where there is one"),
+            Opt::value("--version", "V", "a release or the beginning of one (default: 6.12)"),
+            Opt::value("--arch", "A", "amd64, arm64, s390x or i386; repeatable (default: amd64)"),
+            Opt::value("--codecs", "LIST", "some of none,gz,xz,zst (default: all)"),
+            Opt::flag("--debug", "also the -dbg package: 1 GB, 6.7 GB unpacked"),
+            CACHE,
+        ],
+        run: kernels::run,
+    },
+    Task {
+        name: "oracle",
+        summary: "compare with the reference tool: files, stdout, stderr, exit status",
+        details: "The operand says which tool: depmod.\n\
+                  Needs `cargo xtask kernels` first, and a reference: kmod 34 (commit 84fa569,\n\
+                  built with zstd, xz, zlib and openssl), or an older one, with which less can be\n\
+                  compared; it says what is not.",
+        operands: "depmod",
+        options: &[
+            REFERENCE,
+            Opt::value("--trees", "GLOB", "only kernels whose RELEASE-ARCH/CODEC matches"),
+            Opt::value("--threads", "LIST", "our thread counts (default: 1,2,7)"),
+            Opt::value("--random", "N", "how many random trees (default: 500)"),
+            Opt::value("--seed", "S", "the seed of the first random tree (default: 0)"),
+            Opt::value("--case", "GLOB", "only behaviour cases whose name matches"),
+            Opt::value("--only", "LIST", "some of trees,cases,random (default: all)"),
+            Opt::flag("--small", "only cloud kernels"),
+            Opt::value("--keep", "DIR", "keep inputs and outputs of what differs here"),
+            CACHE,
+        ],
+        run: oracle::run,
+    },
+    Task {
+        name: "goldens",
+        summary: "check ours against what the reference once wrote, or record that anew",
+        details: "",
+        operands: "",
+        options: &[
+            Opt::flag("--record", "run the reference and write tests/goldens"),
+            REFERENCE,
+        ],
+        run: goldens::run,
+    },
+    Task {
+        name: "mutants",
+        summary: "break one line at a time in a copy of the tree; a test must fail each time",
+        details: "",
+        operands: "[NAME...]",
+        options: &[Opt::flag("--list", "only show the list")],
+        run: mutants::run,
+    },
+    Task {
+        name: "ci",
+        summary: "every step of CI, in order; stops at the first failure",
+        details: "",
+        operands: "",
+        options: &[
+            Opt::value("--only", "STEP", "only this step; repeatable"),
+            Opt::flag("--list", "only show the steps"),
+            REFERENCE,
+        ],
+        run: ci::run,
+    },
+];
+
+/// Runs the task that the arguments name.
+#[must_use]
+pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let result = args::parse(TASKS, args).and_then(|parsed| match parsed {
+        args::Parsed::Help(text) => {
+            report::say(&text);
+            Ok(())
+        }
+        args::Parsed::Run(task, matches) => (task.run)(&matches),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
