@@ -185,7 +185,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_errors() {
-        for args in [&["two"][..], &[], &["one", "--no"], &["one", "--list"], &["one", "--flag=1"]] {
+        for args in [&["two"][..], &[], &["one", "--no"], &["one", "--list"], &["one", "--flag=1"]]
+        {
             assert!(parsed(args).is_err(), "{args:?}");
         }
     }

@@ -83,10 +83,7 @@ const TASKS: &[Task] = &[
         summary: "check ours against what the reference once wrote, or record that anew",
         details: "",
         operands: "",
-        options: &[
-            Opt::flag("--record", "run the reference and write tests/goldens"),
-            REFERENCE,
-        ],
+        options: &[Opt::flag("--record", "run the reference and write tests/goldens"), REFERENCE],
         run: goldens::run,
     },
     Task {

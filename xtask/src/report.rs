@@ -44,7 +44,8 @@ impl Table {
             for (cell, &width) in row.iter().zip(&widths) {
                 // A column of numbers; a dash stands for none.
                 let right = cell.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-                line += &if right { format!("{cell:>width$}  ") } else { format!("{cell:width$}  ") };
+                line +=
+                    &if right { format!("{cell:>width$}  ") } else { format!("{cell:width$}  ") };
             }
             say(line.trim_end());
         }

@@ -71,11 +71,11 @@ fn aliases_are_normalised_in_the_index_alone() {
 
 #[test]
 fn builtin_lists_become_indexes() {
-    let outcome = index(
-        &tree()
-            .builtin(["kernel/lib/crc-x.ko", "0bad"])
-            .builtin_modinfo(["crc_x.alias=crypto-crc", "crc_x.license=GPL", "y.alias=z"]),
-    );
+    let outcome = index(&tree().builtin(["kernel/lib/crc-x.ko", "0bad"]).builtin_modinfo([
+        "crc_x.alias=crypto-crc",
+        "crc_x.license=GPL",
+        "y.alias=z",
+    ]));
     assert_eq!(outcome.records("modules.builtin.bin"), ["crc_x "]);
     assert_eq!(outcome.records("modules.builtin.alias.bin"), ["crypto_crc crc_x", "z y"]);
     assert!(outcome.words().contains(&"Invalid modules.builtin line: 0bad\n".to_owned()));
@@ -138,10 +138,7 @@ fn missing_modinfo_costs_no_dependencies() {
 fn unresolved_symbols_and_other_crcs_are_reported_on_request() {
     let fixture = Fixture::new(
         &tree()
-            .module(
-                "a.ko",
-                Module::new("a").export_crc("x", 5).crc_style(CrcStyle::Section),
-            )
+            .module("a.ko", Module::new("a").export_crc("x", 5).crc_style(CrcStyle::Section))
             .module(
                 "b.ko",
                 Module::new("b")

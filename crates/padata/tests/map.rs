@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use padata::{Pool, Weight};
 use proptest::prelude::*;
-use watchdog::within_a_minute;
+use watchdog::in_time;
 
 fn pool(threads: usize) -> Pool {
     Pool::new(NonZeroUsize::new(threads).expect("at least one thread"))
@@ -194,7 +194,7 @@ fn scratch_is_made_once_by_each_thread_that_runs_a_unit() {
 /// starts it, finds it asleep, or meets it on its way to sleep.
 #[test]
 fn a_free_helper_takes_part() {
-    within_a_minute(|| {
+    in_time(|| {
         let pool = pool(2);
         for pause in [0, 0, 1, 20] {
             thread::sleep(Duration::from_millis(pause));
@@ -215,7 +215,7 @@ fn a_free_helper_takes_part() {
 /// All threads of a pool, at the gate as well: the limit lets as many in as fit, no fewer.
 #[test]
 fn all_that_fits_is_in_flight() {
-    within_a_minute(|| {
+    in_time(|| {
         let pool = pool(4);
         // The heavy one first, alone; then three at once, time and again.
         let weights = [[5].as_slice(), &[1; 30]].concat();
@@ -238,7 +238,7 @@ fn all_that_fits_is_in_flight() {
 /// the gate all the while have to leave when the last unit is taken.
 #[test]
 fn no_thread_stays_at_the_gate() {
-    within_a_minute(|| {
+    in_time(|| {
         let pool = pool(4);
         for _ in 0..5 {
             let light_units = AtomicUsize::new(0);
@@ -289,7 +289,7 @@ fn a_map_in_a_map_runs_only_its_own_units() {
     thread_local! {
         static IN_OUTER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     }
-    within_a_minute(|| {
+    in_time(|| {
         for threads in 1..=4 {
             let pool = pool(threads);
             let outer: Vec<u64> = (0..40).collect();
@@ -327,7 +327,7 @@ fn a_map_in_a_map_runs_only_its_own_units() {
 
 #[test]
 fn several_threads_map_on_one_pool() {
-    within_a_minute(|| {
+    in_time(|| {
         let pool = pool(3);
         thread::scope(|scope| {
             for caller in 0..5_u64 {
@@ -348,7 +348,7 @@ fn several_threads_map_on_one_pool() {
 /// Starting and ending: no thread outlives its pool, used or not.
 #[test]
 fn pools_come_and_go() {
-    within_a_minute(|| {
+    in_time(|| {
         for round in 0..200 {
             let pool = pool(1 + round % 4);
             let items = vec![1_u8; round % 7];

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use padata::{Pool, Weight};
 use proptest::prelude::*;
-use watchdog::within_a_minute;
+use watchdog::in_time;
 
 fn pool(threads: usize) -> Pool {
     Pool::new(NonZeroUsize::new(threads).expect("at least one thread"))
@@ -136,7 +136,7 @@ fn message() {
 /// and is the slower one.
 #[test]
 fn lowest_of_two() {
-    within_a_minute(|| {
+    in_time(|| {
         let pool = pool(2);
         for limit in [Weight(100), Weight::UNLIMITED] {
             let meeting = Barrier::new(2);
@@ -154,7 +154,7 @@ fn lowest_of_two() {
 /// After a panic no unit starts; what runs is waited for.
 #[test]
 fn stops_early_and_waits() {
-    within_a_minute(|| {
+    in_time(|| {
         for limit in [Weight(4), Weight::UNLIMITED] {
             let pool = pool(2);
             let meeting = Barrier::new(2);
@@ -188,7 +188,7 @@ fn stops_early_and_waits() {
 /// Threads that wait at the gate leave when a unit panics.
 #[test]
 fn no_thread_stays_at_the_gate() {
-    within_a_minute(|| {
+    in_time(|| {
         let pool = pool(4);
         for _ in 0..50 {
             let weights = [[9].as_slice(), &[1; 40]].concat();
@@ -206,7 +206,7 @@ fn no_thread_stays_at_the_gate() {
 /// The first scratch value or the second one fails, the second on whatever thread makes it.
 #[test]
 fn in_scratch() {
-    within_a_minute(|| {
+    in_time(|| {
         let items: Vec<usize> = (0..50).collect();
         for (threads, bad) in [(1, 1), (2, 1), (2, 2), (4, 2)] {
             let drops = Drops::of(50);
@@ -306,7 +306,7 @@ fn in_weight_nothing_has_run() {
 /// A panic in a map in a map reaches the outer caller through both.
 #[test]
 fn in_a_map_in_a_map() {
-    within_a_minute(|| {
+    in_time(|| {
         let pool = pool(3);
         let items: Vec<usize> = (0..20).collect();
         let map = || {

@@ -103,13 +103,14 @@ pub(super) fn choose(wanted: &Wanted<'_>) -> Result<Package> {
 
 /// Whether a release is of a version: `6.1` is that of `6.1.0-9-amd64`, not of `6.12.1-amd64`.
 fn is_version(version: &str, release: &str) -> bool {
-    release.strip_prefix(version).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    release
+        .strip_prefix(version)
+        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// The releases apt can fetch, newest first; those of a better flavour before all others.
 fn available(arch: &str, flavours: &[&str]) -> Result<Vec<String>> {
-    let output =
-        command::output(Command::new("apt-cache").args(["pkgnames", "linux-image-"]))?;
+    let output = command::output(Command::new("apt-cache").args(["pkgnames", "linux-image-"]))?;
     let names = String::from_utf8_lossy(&output);
     let mut found = Vec::new();
     for flavour in flavours {
@@ -204,7 +205,9 @@ fn downloaded(name: &str, arch: &str, dir: &Path) -> Result<Option<PathBuf>> {
         let path = entry?.path();
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let tail = format!("_{arch}.deb");
-        if file.strip_prefix(name).is_some_and(|rest| rest.starts_with('_') && rest.ends_with(&tail))
+        if file
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('_') && rest.ends_with(&tail))
         {
             return Ok(Some(path));
         }

@@ -84,8 +84,10 @@ fn symvers(cache: &Cache, package: &Package, work: &Path) -> Result<Vec<u8>> {
     kmill.args(["depmod", "-n", "-e", "-b"]).arg(root).arg("-F").arg(nothing);
     let output = kmill.arg(&package.release).output().context(|| command::shown(&kmill))?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let mut symbols: Vec<&str> =
-        said.lines().filter_map(|line| Some(line.split_once(" needs unknown symbol ")?.1)).collect();
+    let mut symbols: Vec<&str> = said
+        .lines()
+        .filter_map(|line| Some(line.split_once(" needs unknown symbol ")?.1))
+        .collect();
     symbols.sort_unstable();
     symbols.dedup();
     let line = |symbol: &&str| format!("0x00000000\t{symbol}\tvmlinux\tEXPORT_SYMBOL\t\n");

@@ -127,9 +127,10 @@ pub(super) fn equal_files(
     differences: &[Difference],
 ) -> (usize, usize) {
     let base = |name: &str| Path::new(name).file_name().unwrap_or_default().to_owned();
-    let compared = reference.files.keys().filter(|name| {
-        base(name).to_str().is_some_and(|name| rules.has_file(name))
-    });
+    let compared = reference
+        .files
+        .keys()
+        .filter(|name| base(name).to_str().is_some_and(|name| rules.has_file(name)));
     let all = compared.count();
     let differing = differences
         .iter()

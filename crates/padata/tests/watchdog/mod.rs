@@ -8,13 +8,13 @@ use std::time::Duration;
 ///
 /// # Panics
 /// When `test` panics, or takes longer than any of these tests does on a busy machine.
-pub(crate) fn within_a_minute(test: impl FnOnce() + Send + 'static) {
+pub(crate) fn in_time(test: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel::<()>();
     let runner = thread::spawn(move || {
         let _done = done; // hangs up when the test returns or panics
         test();
     });
-    match ended.recv_timeout(Duration::from_secs(60)) {
+    match ended.recv_timeout(Duration::from_secs(30)) {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("the test hangs"),
         _ => {
             if let Err(payload) = runner.join() {

@@ -70,7 +70,10 @@ fn elf(cases: &mut Vec<Case>) {
         let tree = between(file(full().damage(damage), Compression::None));
         let path = "{dir}/kernel/middle.ko";
         cases.push(Case::new(format!("{name}/operand"), tree).args(&[
-            "-b", "{root}", "{version}", path,
+            "-b",
+            "{root}",
+            "{version}",
+            path,
         ]));
     }
 }
@@ -105,7 +108,8 @@ fn streams(cases: &mut Vec<Case>) {
                 cases.push(Case::new(case, raw(&stream[..cut])));
             }
         }
-        for at in (0..40).chain((1..12).map(|part| stream.len() * part / 12)).chain(last - 30..=last)
+        for at in
+            (0..40).chain((1..12).map(|part| stream.len() * part / 12)).chain(last - 30..=last)
         {
             let mut bytes = stream.clone();
             bytes[at] ^= 0x55;

@@ -204,6 +204,7 @@ fn options_hold_what_was_written() {
             symbol_prefix: Some(b'_'),
             threads: None,
             sync: None,
+            time: false,
             operands: vec!["6.1".into(), "/x.ko".into()],
         }
     );
@@ -213,6 +214,7 @@ fn options_hold_what_was_written() {
     assert_eq!(last.threads.map(NonZeroUsize::get), Some(16));
     assert_eq!((last.symbol_prefix, last.sync), (Some(b'y'), Some(false)));
     assert_eq!(options("--no-sync --sync").sync, Some(true));
+    assert!(options("--time").time);
 }
 
 /// Results that end the reading of the command line, and everything printed until then.
@@ -267,7 +269,7 @@ fn added_names_are_seen_in_full_only() {
     let all = entries(&SECTIONS);
     let old: Vec<_> = all.iter().copied().filter(|entry| entry.abbreviable).collect();
     let added: Vec<_> = all.iter().filter(|e| !e.abbreviable).filter_map(|e| e.long).collect();
-    assert_eq!(added.len(), 7);
+    assert_eq!(added.len(), 8);
     for name in all.iter().filter_map(|entry| entry.long) {
         for end in 0..=name.len() {
             let name = &name[..end];
@@ -374,7 +376,7 @@ fn every_option_is_in_every_text() {
             assert!(fish.lines().any(|line| format!("{line} ").contains(&(spec.clone() + " "))));
         }
     }
-    assert_eq!(flags.len(), 22);
+    assert_eq!(flags.len(), 23);
 }
 
 #[test]
