@@ -93,3 +93,24 @@ pub(crate) fn read_at(fd: BorrowedFd<'_>, buf: &mut [u8], offset: u64) -> Result
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_ends_early_is_an_error() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"abc").unwrap();
+        // What was there when the size was asked.
+        let source = Source::File { fd: file.as_fd(), size: 10 };
+        let mut buf = Vec::new();
+        assert_eq!(source.get(1..3, &mut buf).unwrap(), b"bc");
+        let error = source.get(1..10, &mut buf).unwrap_err();
+        assert!(matches!(error, ReadError::Shrank));
+        assert_eq!(error.errno(), Errno::IO);
+    }
+}

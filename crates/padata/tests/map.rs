@@ -228,6 +228,8 @@ fn all_that_fits_is_in_flight() {
             |&weight, ()| {
                 if weight == 1 {
                     meeting.wait();
+                } else {
+                    thread::sleep(Duration::from_millis(20)); // the others wait at the gate by now
                 }
             },
         );
