@@ -127,7 +127,7 @@ pub(crate) fn summarize(
     if let Err(error) = read(plan, hash, module, scratch, &mut summary) {
         let errno = error.errno();
         let codec = match &error {
-            ReadError::Codec(error) => [0; 3].map(|_| error.words().map(str::to_owned)),
+            ReadError::Codec(error) => [0, 1, 2].map(|n| error.attempt(n).map(str::to_owned)),
             _ => Default::default(),
         };
         summary = ModuleSummary { failure: Some(Failure { errno, codec }), ..Default::default() };
