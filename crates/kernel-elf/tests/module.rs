@@ -1,4 +1,5 @@
 //! What is read of a module, for modules that are written next to the assertion.
+#![expect(clippy::unwrap_used, reason = "a test may panic; the lint knows only #[test] functions")]
 
 use std::io::Write;
 use std::os::fd::AsFd;

@@ -1,5 +1,6 @@
 //! The `depmod` applet as scripts see it: arguments, streams, exit statuses and
 //! files, for what differs from kmod or what kmod's tests do not cover.
+#![expect(clippy::unwrap_used, reason = "a test may panic; the lint knows only #[test] functions")]
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,5 @@
 //! The index of small trees, written next to the assertion.
+#![expect(clippy::unwrap_used, reason = "a test may panic; the lint knows only #[test] functions")]
 
 mod support;
 

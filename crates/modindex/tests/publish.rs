@@ -1,4 +1,5 @@
 //! Publication: every file whole or as it was, and what `--quick` makes of it.
+#![expect(clippy::unwrap_used, reason = "a test may panic; the lint knows only #[test] functions")]
 
 mod support;
 

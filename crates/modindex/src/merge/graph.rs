@@ -50,11 +50,12 @@ impl Graph {
                     }
                     continue;
                 };
-                if let Some(crc) = summary.import_crcs.get(at) {
-                    if *crc != symbol.crc && !import.weak {
-                        let symbol = summary.name(import).into();
-                        log(Diagnostic::Disagrees { path: path(), symbol });
-                    }
+                if let Some(crc) = summary.import_crcs.get(at)
+                    && *crc != symbol.crc
+                    && !import.weak
+                {
+                    let symbol = summary.name(import).into();
+                    log(Diagnostic::Disagrees { path: path(), symbol });
                 }
                 let Some(owner) = symbol.owner else { continue };
                 if std::mem::replace(&mut last_user[owner.index()], user) == user {

@@ -56,7 +56,7 @@ pub struct Changed(i64, i64);
 impl Changed {
     /// The `st_mtim` of a stat.
     pub(crate) fn of(stat: &Stat) -> Self {
-        Changed(stat.st_mtime, stat.st_mtime_nsec as i64)
+        Changed(stat.st_mtime, stat.st_mtime_nsec)
     }
 }
 

@@ -162,16 +162,16 @@ impl<'a> Translator<'a> {
                 byte => {
                     let low = self.element(byte)?;
                     self.out.push_str(&format!("\\x{low:02x}"));
-                    if let [b'-', end, ..] = self.rest() {
-                        if *end != b']' {
-                            self.at += 1;
-                            let byte = self.next()?;
-                            let high = self.element(byte)?;
-                            if high < low {
-                                return None;
-                            }
-                            self.out.push_str(&format!("-\\x{high:02x}"));
+                    if let [b'-', end, ..] = self.rest()
+                        && *end != b']'
+                    {
+                        self.at += 1;
+                        let byte = self.next()?;
+                        let high = self.element(byte)?;
+                        if high < low {
+                            return None;
                         }
+                        self.out.push_str(&format!("-\\x{high:02x}"));
                     }
                 }
             }

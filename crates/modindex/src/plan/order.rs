@@ -67,7 +67,7 @@ pub(super) struct Corrupt(pub(super) usize);
 ///
 /// # Errors
 /// A line is not a line: then its whole text does not count.
-pub(super) fn sort(modules: &mut Vec<ModuleFile>, order: Option<&[u8]>) -> Result<(), Corrupt> {
+pub(super) fn sort(modules: &mut [ModuleFile], order: Option<&[u8]>) -> Result<(), Corrupt> {
     modules.sort_by_cached_key(|module| {
         let (bucket, name) = hash_order(&module.name, MODULE_BUCKETS);
         (bucket, Box::<[u8]>::from(name))

@@ -13,23 +13,23 @@ use padata::Pool;
 use tempfile::TempDir;
 
 /// What a run gave.
-pub struct Outcome {
-    pub files: BTreeMap<&'static str, Vec<u8>>,
-    pub said: Vec<Diagnostic>,
+pub(crate) struct Outcome {
+    pub(crate) files: BTreeMap<&'static str, Vec<u8>>,
+    pub(crate) said: Vec<Diagnostic>,
 }
 
 impl Outcome {
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         String::from_utf8(self.files[name].clone()).unwrap()
     }
 
     /// The lines of a text file behind its heading.
-    pub fn lines(&self, name: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, name: &str) -> Vec<String> {
         self.text(name).lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     }
 
     /// `key value` of a binary file.
-    pub fn records(&self, name: &str) -> Vec<String> {
+    pub(crate) fn records(&self, name: &str) -> Vec<String> {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         records(&self.files[name])
             .unwrap()
@@ -38,29 +38,29 @@ impl Outcome {
             .collect()
     }
 
-    pub fn words(&self) -> Vec<String> {
+    pub(crate) fn words(&self) -> Vec<String> {
         self.said.iter().map(|d| String::from_utf8_lossy(&d.words()).into_owned()).collect()
     }
 }
 
 /// A written tree.
-pub struct Fixture {
-    pub dir: TempDir,
-    pub written: Written,
+pub(crate) struct Fixture {
+    pub(crate) dir: TempDir,
+    pub(crate) written: Written,
 }
 
 impl Fixture {
-    pub fn new(tree: &Tree) -> Self {
+    pub(crate) fn new(tree: &Tree) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let written = tree.write_to(dir.path(), "lib/modules").unwrap();
         Fixture { dir, written }
     }
 
-    pub fn tree(&self) -> &Path {
+    pub(crate) fn tree(&self) -> &Path {
         &self.written.module_dir
     }
 
-    pub fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         Request {
             version: self.written.version.clone().into(),
             tree: self.tree().to_owned(),
@@ -73,16 +73,16 @@ impl Fixture {
         }
     }
 
-    pub fn config_dir(&self) -> PathBuf {
+    pub(crate) fn config_dir(&self) -> PathBuf {
         self.written.config_dir.clone()
     }
 
-    pub fn run(&self) -> Outcome {
+    pub(crate) fn run(&self) -> Outcome {
         run(self.request(), 2).unwrap()
     }
 }
 
-pub fn run(request: Request, threads: usize) -> Result<Outcome, (Error, Vec<Diagnostic>)> {
+pub(crate) fn run(request: Request, threads: usize) -> Result<Outcome, (Error, Vec<Diagnostic>)> {
     let mut said = Vec::new();
     let result = files(request, threads, &mut said);
     match result {
@@ -107,6 +107,6 @@ fn files(
 }
 
 /// Indexes a tree.
-pub fn index(tree: &Tree) -> Outcome {
+pub(crate) fn index(tree: &Tree) -> Outcome {
     Fixture::new(tree).run()
 }
