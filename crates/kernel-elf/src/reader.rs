@@ -10,10 +10,13 @@ use crate::codec::{Codec, Decoder};
 use crate::error::ReadError;
 use crate::layout::{self, Extent, Wanted};
 use crate::module::{Image, ModuleElf, Strings, within};
-use crate::source::{Source, at_least, read_at, read_exact_at};
+use crate::source::{Source, at_least, read_exact_at};
 
 /// Length of the longer ELF header, and more than any magic.
 const HEAD: usize = 64;
+
+/// A file up to this size is read whole: one long read costs less than four.
+const SMALL: u64 = 24 << 10;
 
 /// Two sections closer than this are read in one go: copying the gap costs less
 /// than another system call.
@@ -41,58 +44,57 @@ impl ModuleReader {
     /// # Errors
     /// See [`ReadError`]; nothing of the module counts then.
     pub fn read<'a>(&'a mut self, fd: BorrowedFd<'a>) -> Result<ModuleElf<'a>, ReadError> {
-        let mut head = [0; HEAD];
-        let mut len = 0;
-        while len < HEAD {
-            match read_at(fd, &mut head[len..], len as u64)? {
-                0 => break,
-                n => len += n,
-            }
-        }
-        let head = &head[..len];
-        if len < Codec::MAGIC_LEN {
+        let Self { decoder, input, table, names, sections } = self;
+        let size = fstat(fd.as_fd()).map_err(ReadError::Read)?.st_size as u64;
+        let first = if size <= SMALL { size as usize } else { HEAD };
+        if first < Codec::MAGIC_LEN {
             return Err(ReadError::TooShort);
         }
-        let size = fstat(fd.as_fd()).map_err(ReadError::Read)?.st_size as u64;
-        match Codec::of(head) {
-            Codec::None => self.read_plain(fd, size, head),
+        read_exact_at(fd, at_least(input, first), 0)?;
+        match Codec::of(&input[..first]) {
+            Codec::None if size <= SMALL => whole(&input[..first], table, names),
+            Codec::None => {
+                let mut head = [0; HEAD];
+                head.copy_from_slice(&input[..HEAD]);
+                sparse(Source::File { fd, size }, &head, input, table, names, sections)
+            }
             codec => {
-                let input = at_least(&mut self.input, size as usize);
-                read_exact_at(fd, input, 0)?;
-                let image = self.decoder.decode(codec, input)?;
-                whole(image, &mut self.table, &mut self.names)
+                let input = at_least(input, size as usize);
+                read_exact_at(fd, &mut input[first..], first as u64)?;
+                whole(decoder.decode(codec, input)?, table, names)
             }
         }
     }
+}
 
-    fn read_plain<'a>(
-        &'a mut self,
-        fd: BorrowedFd<'a>,
-        size: u64,
-        head: &[u8],
-    ) -> Result<ModuleElf<'a>, ReadError> {
-        let source = Source::File { fd, size };
-        let layout = layout::read(&source, head, &mut self.table, &mut self.names)?;
-        let mut parts = layout.sections().map(|(which, extent)| Part { which, extent, at: 0 });
-        read_parts(&source, &mut parts, &mut self.sections)?;
-        let names_end = part(&self.sections, &parts, Wanted::Strtab)
-            .is_none_or(|bytes| bytes.last().is_none_or(|last| *last == 0));
-        if !names_end {
-            // A name may run on behind `.strtab`: only the whole file tells where it ends.
-            let input = at_least(&mut self.input, size as usize);
-            read_exact_at(fd, input, 0)?;
-            return whole(input, &mut self.table, &mut self.names);
-        }
-        let bytes = |which| part(&self.sections, &parts, which);
-        let image = Image {
-            modinfo: bytes(Wanted::Modinfo),
-            ksymtab_strings: bytes(Wanted::KsymtabStrings),
-            versions: bytes(Wanted::Versions),
-            symtab: bytes(Wanted::Symtab),
-            strtab: bytes(Wanted::Strtab).map(|bytes| Strings { bytes, declared: bytes.len() }),
-        };
-        Ok(ModuleElf { source, layout, image })
+/// The view of an uncompressed file, of which only the wanted sections are read.
+fn sparse<'a>(
+    source: Source<'a>,
+    head: &[u8],
+    input: &'a mut Vec<u8>,
+    table: &'a mut Vec<u8>,
+    names: &'a mut Vec<u8>,
+    sections: &'a mut Vec<u8>,
+) -> Result<ModuleElf<'a>, ReadError> {
+    let layout = layout::read(&source, head, table, names)?;
+    let mut parts = layout.sections().map(|(which, extent)| Part { which, extent, at: 0 });
+    read_parts(&source, &mut parts, sections)?;
+    let names_end = part(sections, &parts, Wanted::Strtab)
+        .is_none_or(|bytes| bytes.last().is_none_or(|last| *last == 0));
+    if !names_end {
+        // A name may run on behind `.strtab`: only the whole file tells where it ends.
+        let image = source.get(0..source.size(), input)?;
+        return whole(image, table, names);
     }
+    let bytes = |which| part(sections, &parts, which);
+    let image = Image {
+        modinfo: bytes(Wanted::Modinfo),
+        ksymtab_strings: bytes(Wanted::KsymtabStrings),
+        versions: bytes(Wanted::Versions),
+        symtab: bytes(Wanted::Symtab),
+        strtab: bytes(Wanted::Strtab).map(|bytes| Strings { bytes, declared: bytes.len() }),
+    };
+    Ok(ModuleElf { source, layout, image })
 }
 
 /// The view of a whole image in memory.

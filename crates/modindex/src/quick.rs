@@ -49,8 +49,13 @@ pub fn is_up_to_date(plan: &Plan, output: &Path, log: &mut Log<'_>) -> bool {
         .dir
         .iter()
         .flat_map(|dir| INPUTS.iter().filter_map(|name| changed(dir.as_fd(), name).ok()));
-    let modules = plan.modules.iter().filter_map(|module| module.changed);
-    let newest = modules.chain(inputs).chain(plan.config_changed).max();
+    let mut newest = inputs.chain(plan.config_changed).max();
+    for module in &plan.modules {
+        match plan.changed(module) {
+            Some(changed) => newest = newest.max(Some(changed)),
+            None => return false,
+        }
+    }
     newest <= oldest && lists_the_modules(plan, dir.as_fd())
 }
 

@@ -74,6 +74,19 @@ pub struct ModuleSummary {
 }
 
 impl ModuleSummary {
+    /// Empties it, but keeps its memory.
+    fn clear(&mut self) {
+        let ModuleSummary { text, exports, imports, export_crcs, import_crcs, infos, failure } =
+            self;
+        text.clear();
+        exports.clear();
+        imports.clear();
+        export_crcs.clear();
+        import_crcs.clear();
+        infos.clear();
+        *failure = None;
+    }
+
     fn span(&self, span: Span) -> &[u8] {
         &self.text[span.start as usize..][..span.len as usize]
     }
@@ -111,6 +124,8 @@ struct TooMuch;
 pub struct Scratch {
     reader: ModuleReader,
     scan: SymbolScan,
+    /// The summary that is being made: its lists grow here, and leave at their size.
+    draft: ModuleSummary,
     /// Names that are needed, to tell which versions are of none of them.
     needed: HashTable<(u64, Span)>,
     word: Vec<u8>,
@@ -123,17 +138,19 @@ pub(crate) fn summarize(
     module: &ModuleFile,
     scratch: &mut Scratch,
 ) -> ModuleSummary {
-    let mut summary = ModuleSummary::default();
-    if let Err(error) = read(plan, hash, module, scratch, &mut summary) {
-        let errno = error.errno();
-        let codec = match &error {
-            ReadError::Codec(error) => [0, 1, 2].map(|n| error.attempt(n).map(str::to_owned)),
-            _ => Default::default(),
-        };
-        summary = ModuleSummary { failure: Some(Failure { errno, codec }), ..Default::default() };
+    scratch.draft.clear();
+    match read(plan, hash, module, scratch) {
+        // Copies have just the capacity they need.
+        Ok(()) => scratch.draft.clone(),
+        Err(error) => {
+            let codec = match &error {
+                ReadError::Codec(error) => [0, 1, 2].map(|n| error.attempt(n).map(str::to_owned)),
+                _ => Default::default(),
+            };
+            let failure = Some(Failure { errno: error.errno(), codec });
+            ModuleSummary { failure, ..ModuleSummary::default() }
+        }
     }
-    summary.text.shrink_to_fit();
-    summary
 }
 
 fn read(
@@ -141,9 +158,8 @@ fn read(
     hash: &NameHash,
     module: &ModuleFile,
     scratch: &mut Scratch,
-    summary: &mut ModuleSummary,
 ) -> Result<(), ReadError> {
-    let Scratch { reader, scan, needed, word } = scratch;
+    let Scratch { reader, scan, draft: summary, needed, word } = scratch;
     let file = plan.open(module).map_err(ReadError::Open)?;
     let elf = reader.read(file.as_fd())?;
     let crcs = plan.request.wants_crcs();

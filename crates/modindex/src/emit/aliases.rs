@@ -55,6 +55,10 @@ pub(super) fn binary(index: &Index<'_>, log: &mut Log<'_>) -> Written {
 /// Appends an alias with underscores for dashes outside of brackets. False: its
 /// brackets do not match.
 pub(super) fn push_normalised(alias: &[u8], out: &mut Vec<u8>) -> bool {
+    if alias.len() <= ALIAS_MAX && memchr::memchr3(b'-', b'[', b']', alias).is_none() {
+        out.extend_from_slice(alias);
+        return true;
+    }
     let mut in_brackets = false;
     for (at, byte) in alias.iter().enumerate() {
         if at == ALIAS_MAX {

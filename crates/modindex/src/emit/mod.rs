@@ -126,7 +126,9 @@ fn binary<'a>(entries: impl Iterator<Item = Entry<'a>>, log: &mut Log<'_>) -> Wr
         }
         None => true,
     };
-    index(entries.filter(|entry| fits(entry.key, log) && fits(entry.value, log)).collect())
+    let entries: Vec<_> =
+        entries.filter(|entry| fits(entry.key, log) && fits(entry.value, log)).collect();
+    index(&entries)
 }
 
 /// Appends pieces of a line.

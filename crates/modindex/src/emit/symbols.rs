@@ -5,13 +5,20 @@ use super::{Written, binary as binary_index, line};
 use crate::diagnostic::Log;
 use crate::format::write::Entry;
 use crate::merge::Index;
+use crate::plan::order::{SYMBOL_BUCKETS, hash_order};
 
 const PREFIX: &[u8] = b"symbol:";
 
-/// `alias symbol:SYMBOL MODULE`
+/// `alias symbol:SYMBOL MODULE`, in the order in which kmod's hash table yields them.
 pub(super) fn text(index: &Index<'_>, _: &mut Log<'_>) -> Written {
+    let mut symbols: Vec<_> = index
+        .symbols
+        .iter()
+        .map(|(symbol, owner)| (hash_order(symbol, SYMBOL_BUCKETS), owner))
+        .collect();
+    symbols.sort_unstable();
     let mut out = b"# Aliases for symbols, used by symbol_request().\n".to_vec();
-    for (symbol, owner) in &index.symbols {
+    for ((_, symbol), owner) in symbols {
         let module = &index.plan.modules[owner.index()].name;
         line(&mut out, &[b"alias ", PREFIX, symbol, b" ", module]);
     }

@@ -98,14 +98,14 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            entries in prop::collection::vec(("[a-c]{0,5}", 0..3_u32, "[x-z]{0,3}"), 0..60)
+            entries in prop::collection::vec(("[a-c]{0,5}", 0..3_u32, "[x-z]{0,3}"), 0..90)
         ) {
             let written = entries.iter().map(|(key, priority, value)| Entry {
                 key: key.as_bytes(),
                 value: value.as_bytes(),
                 priority: *priority,
             });
-            let file = index(written.collect()).unwrap();
+            let file = index(&written.collect::<Vec<_>>()).unwrap();
             let mut expected: Vec<Record> = entries
                 .iter()
                 .rev()

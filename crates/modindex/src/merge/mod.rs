@@ -33,7 +33,7 @@ pub struct Index<'a> {
     /// Of each module, all it needs, directly or not, in the order in which
     /// modprobe walks it backwards.
     pub(crate) closures: Vec<Box<[ModuleId]>>,
-    /// Exported symbols and their owners, in the order of modules.symbols.
+    /// Exported symbols and their owners, in no order.
     pub(crate) symbols: Vec<(&'a [u8], ModuleId)>,
 }
 

@@ -6,7 +6,6 @@ use kernel_elf::Crc;
 
 use super::ModuleId;
 use crate::plan::Plan;
-use crate::plan::order::{SYMBOL_BUCKETS, hash_order};
 use crate::summary::{ModuleSummary, NameHash, SymbolUse};
 
 /// A symbol that something exports.
@@ -63,12 +62,9 @@ impl<'a> Symbols<'a> {
         self.table.find(hash, same).map(|(_, symbol)| symbol)
     }
 
-    /// The modules' symbols in the order in which kmod's hash table yields them.
+    /// The modules' symbols and their owners, in no order.
     pub(crate) fn owned(&self) -> Vec<(&'a [u8], ModuleId)> {
         let owned = self.table.iter().filter_map(|(_, symbol)| Some((symbol.name, symbol.owner?)));
-        let mut symbols: Vec<_> =
-            owned.map(|(name, owner)| (hash_order(name, SYMBOL_BUCKETS), owner)).collect();
-        symbols.sort_unstable();
-        symbols.into_iter().map(|((_, name), owner)| (name, owner)).collect()
+        owned.collect()
     }
 }

@@ -2,15 +2,13 @@
 //! loop. Entries are taken in byte order, so that what the walk says does not
 //! depend on the file system.
 
-use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 
-use super::config::Changed;
 use crate::diagnostic::{Diagnostic, Log, path_bytes};
 
 /// A module file as the walk found it.
@@ -18,134 +16,177 @@ use crate::diagnostic::{Diagnostic, Log, path_bytes};
 pub(super) struct Found {
     /// Relative to the directory walked.
     pub(super) path: Box<[u8]>,
-    /// Size in bytes; what weighs when modules are shared out.
-    pub(super) bytes: u64,
-    pub(super) changed: Changed,
+    /// Size in bytes, if it was asked: of those whose name says that they are
+    /// compressed, since their size says how long they take. Asking for the others
+    /// would take longer than knowing helps.
+    pub(super) bytes: Option<u64>,
 }
 
-/// How a module file may end. Longer ones first would make no difference: none
-/// ends like another.
-const EXTENSIONS: [&[u8]; 4] = [b".ko", b".ko.gz", b".ko.xz", b".ko.zst"];
+/// How a module file ends that is not compressed.
+const PLAIN: &[u8] = b".ko";
+
+/// How a module file may end. None of these ends like another.
+const EXTENSIONS: [&[u8]; 4] = [PLAIN, b".ko.gz", b".ko.xz", b".ko.zst"];
+
+/// Room for a directory's entries as the kernel lists them at a time.
+const LISTING: usize = 32 << 10;
 
 /// Whether a file name is that of a module.
-pub(super) fn is_module_name(name: &[u8]) -> bool {
+fn is_module_name(name: &[u8]) -> bool {
     EXTENSIONS.iter().any(|end| name.len() > end.len() && name.ends_with(end))
 }
 
 /// Opens a directory to walk or to look files up in.
 pub(super) fn open_dir(path: &Path) -> Result<OwnedFd, Errno> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    rustix::fs::open(path, DIRECTORY, Mode::empty())
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// An entry of a directory.
+struct Entry {
+    name: Box<[u8]>,
+    kind: FileType,
 }
 
 /// One directory of the walk that is not finished.
 struct Level {
     dir: OwnedFd,
-    id: (u64, u64),
     /// Entries to come, last first.
-    entries: Vec<(CString, FileType)>,
+    entries: Vec<Entry>,
     /// Length of its path, with a slash.
     prefix: usize,
 }
 
-/// Lists the module files below `root`, whose path is `root_path`.
+struct Walk<'a> {
+    root: &'a Path,
+    excludes: &'a [Box<[u8]>],
+    /// The way down to the directory whose turn it is.
+    levels: Vec<Level>,
+    /// Its path below the root, with a slash.
+    path: Vec<u8>,
+    /// Reused for every directory.
+    listing: Vec<u8>,
+    found: Vec<Found>,
+}
+
+/// Lists the module files below `dir`, whose path is `root`.
 pub(super) fn walk(
-    root: OwnedFd,
-    root_path: &Path,
+    dir: OwnedFd,
+    root: &Path,
     excludes: &[Box<[u8]>],
     log: &mut Log<'_>,
 ) -> Vec<Found> {
-    let mut found = Vec::new();
-    let mut path = Vec::new();
-    let full = |path: &[u8], name: &[u8]| {
-        [root_path.as_os_str().as_bytes(), b"/", path, name].concat().into_boxed_slice()
+    let mut walk = Walk {
+        root,
+        excludes,
+        levels: Vec::new(),
+        path: Vec::new(),
+        listing: Vec::with_capacity(LISTING),
+        found: Vec::new(),
     };
-    let mut levels: Vec<Level> = match enter(root, 0, excludes) {
-        Ok(level) => vec![level],
-        Err(errno) => {
-            log(Diagnostic::OpenDir { path: path_bytes(root_path), errno });
-            return found;
-        }
-    };
-    while let Some(level) = levels.last_mut() {
-        path.truncate(level.prefix);
-        let Some((name, kind)) = level.entries.pop() else {
-            levels.pop();
-            continue;
-        };
-        // kmod's descriptors: 0 to 2 are taken, and every level holds one.
-        let fd = levels.len() + 2;
-        let Some(level) = levels.last() else { break };
-        let bytes = name.as_bytes();
-        let stat = || {
-            rustix::fs::statat(&level.dir, &name, AtFlags::empty())
-                .map_err(|errno| Diagnostic::Stat { fd, name: bytes.into(), errno })
-        };
-        let (kind, known) = match kind {
-            FileType::RegularFile | FileType::Directory => (kind, None),
-            _ => match stat() {
-                Ok(stat) => (FileType::from_raw_mode(stat.st_mode), Some(stat)),
-                Err(diagnostic) => {
+    if let Err(errno) = walk.enter(dir, 0) {
+        log(Diagnostic::OpenDir { path: path_bytes(root), errno });
+    }
+    while let Some(level) = walk.levels.last_mut() {
+        walk.path.truncate(level.prefix);
+        match level.entries.pop() {
+            None => {
+                walk.levels.pop();
+            }
+            Some(entry) => {
+                if let Err(diagnostic) = walk.visit(&entry) {
                     log(diagnostic);
-                    continue;
-                }
-            },
-        };
-        match (kind, known) {
-            (FileType::Directory, _) => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let dir = rustix::fs::openat(&level.dir, &name, flags, Mode::empty());
-                let prefix = path.len() + bytes.len() + 1;
-                match dir.and_then(|dir| enter(dir, prefix, excludes)) {
-                    Ok(next) if levels.iter().any(|level| level.id == next.id) => {
-                        log(Diagnostic::DirectoryLoop { path: full(&path, bytes) });
-                    }
-                    Ok(next) => {
-                        path.extend_from_slice(bytes);
-                        path.push(b'/');
-                        levels.push(next);
-                    }
-                    Err(errno) => {
-                        log(Diagnostic::OpenSubdir { fd, name: bytes.into(), errno });
-                    }
                 }
             }
-            (FileType::RegularFile, known) => {
-                if !is_module_name(bytes) {
-                    continue;
-                }
-                match known.map_or_else(stat, Ok) {
-                    Ok(stat) => found.push(Found {
-                        path: [&path, bytes].concat().into(),
-                        bytes: stat.st_size as u64,
-                        changed: Changed::of(&stat),
-                    }),
-                    Err(diagnostic) => log(diagnostic),
-                }
-            }
-            (_, Some(stat)) => {
-                let mode = stat.st_mode & 0o170_000;
-                log(Diagnostic::FileType { path: full(&path, bytes), mode });
-            }
-            (_, None) => {}
         }
     }
-    found
+    walk.found
 }
 
-/// Reads a directory's entries, but for those that are never looked at.
-fn enter(dir: OwnedFd, prefix: usize, excludes: &[Box<[u8]>]) -> Result<Level, Errno> {
-    let stat = rustix::fs::fstat(dir.as_fd())?;
-    let mut entries = Vec::new();
-    for entry in Dir::read_from(&dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let bytes = name.to_bytes();
-        let skipped = matches!(bytes, b"." | b".." | b"build" | b"source")
-            || excludes.iter().any(|word| **word == *bytes);
-        if !skipped {
-            entries.push((name.to_owned(), entry.file_type()));
+impl Walk<'_> {
+    /// Looks at one entry of the last directory.
+    fn visit(&mut self, Entry { name, kind }: &Entry) -> Result<(), Diagnostic> {
+        // A link leads to what it points to; some file systems do not tell in a listing what
+        // an entry is.
+        let stat = match kind {
+            FileType::RegularFile | FileType::Directory => None,
+            _ => Some(self.stat(name)?),
+        };
+        match (stat.map_or(*kind, |stat| FileType::from_raw_mode(stat.st_mode)), stat) {
+            (FileType::Directory, stat) => self.descend(name, stat),
+            (FileType::RegularFile, stat) if is_module_name(name) => {
+                let stat = if name.ends_with(PLAIN) { stat } else { Some(self.stat(name)?) };
+                self.found.push(Found {
+                    path: [&self.path, &**name].concat().into(),
+                    bytes: stat.map(|stat| stat.st_size as u64),
+                });
+                Ok(())
+            }
+            (FileType::RegularFile, _) | (_, None) => Ok(()),
+            (_, Some(stat)) => Err(Diagnostic::FileType {
+                path: self.full_path(name),
+                mode: stat.st_mode & 0o170_000,
+            }),
         }
     }
-    entries.sort_unstable_by(|a, b| b.0.cmp(&a.0));
-    Ok(Level { id: (stat.st_dev, stat.st_ino), dir, entries, prefix })
+
+    /// Goes on with a directory, unless the walk has come through it.
+    fn descend(&mut self, name: &[u8], link: Option<Stat>) -> Result<(), Diagnostic> {
+        let Some(level) = self.levels.last() else { return Ok(()) };
+        let fd = self.fd();
+        let failed = |errno| Diagnostic::OpenSubdir { fd, name: name.into(), errno };
+        let dir = rustix::fs::openat(&level.dir, name, DIRECTORY, Mode::empty()).map_err(failed)?;
+        if let Some(link) = link {
+            let id = (link.st_dev, link.st_ino);
+            let is_it = |level: &Level| {
+                rustix::fs::fstat(&level.dir).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == id)
+            };
+            if self.levels.iter().any(is_it) {
+                return Err(Diagnostic::DirectoryLoop { path: self.full_path(name) });
+            }
+        }
+        let prefix = self.path.len() + name.len() + 1;
+        self.enter(dir, prefix).map_err(failed)?;
+        self.path.extend_from_slice(name);
+        self.path.push(b'/');
+        Ok(())
+    }
+
+    /// Reads a directory's entries, but for those that are never looked at.
+    fn enter(&mut self, dir: OwnedFd, prefix: usize) -> Result<(), Errno> {
+        let mut entries = Vec::new();
+        let mut listing = RawDir::new(dir.as_fd(), self.listing.spare_capacity_mut());
+        while let Some(entry) = listing.next() {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            let skipped = matches!(name, b"." | b".." | b"build" | b"source")
+                || self.excludes.iter().any(|word| **word == *name);
+            if !skipped {
+                entries.push(Entry { name: name.into(), kind: entry.file_type() });
+            }
+        }
+        entries.sort_unstable_by(|a, b| b.name.cmp(&a.name));
+        self.levels.push(Level { dir, entries, prefix });
+        Ok(())
+    }
+
+    fn stat(&self, name: &[u8]) -> Result<Stat, Diagnostic> {
+        let dir = self.levels.last().map(|level| level.dir.as_fd());
+        let stat = match dir {
+            Some(dir) => rustix::fs::statat(dir, name, AtFlags::empty()),
+            None => Err(Errno::NOENT),
+        };
+        stat.map_err(|errno| Diagnostic::Stat { fd: self.fd(), name: name.into(), errno })
+    }
+
+    /// The last directory's descriptor as kmod has it: 0 to 2 are taken, and every
+    /// level holds one.
+    fn fd(&self) -> usize {
+        self.levels.len() + 2
+    }
+
+    fn full_path(&self, name: &[u8]) -> Box<[u8]> {
+        [self.root.as_os_str().as_bytes(), b"/", &self.path, name].concat().into()
+    }
 }

@@ -86,16 +86,15 @@ pub struct ModuleFile {
     pub path: Box<[u8]>,
     /// Where in `path` that below the tree starts; None outside of the tree.
     relative: Option<usize>,
-    /// Size of the file in bytes, 0 if it was not asked.
+    /// Size of the file in bytes, 0 if it was not asked: what it weighs when modules
+    /// are shared out.
     pub bytes: u64,
-    /// When it changed, if asked.
-    pub(crate) changed: Option<Changed>,
 }
 
 impl ModuleFile {
     fn new(path: Box<[u8]>, relative: Option<usize>) -> Self {
         let name = module_name(base_name(&path));
-        ModuleFile { name, path, relative, bytes: 0, changed: None }
+        ModuleFile { name, path, relative, bytes: 0 }
     }
 
     /// Below the tree, if it lies there.
@@ -180,6 +179,17 @@ impl Plan {
         }
     }
 
+    /// When a module's file changed; None if it is not there any more.
+    pub(crate) fn changed(&self, module: &ModuleFile) -> Option<Changed> {
+        let stat = match (&self.dir, module.relative()) {
+            (Ok(dir), Some(relative)) => {
+                rustix::fs::statat(dir, relative, rustix::fs::AtFlags::empty())
+            }
+            _ => rustix::fs::stat(&*module.path),
+        };
+        stat.ok().map(|stat| Changed::of(&stat))
+    }
+
     /// The text of a file beside the modules, or None, with a warning.
     pub(crate) fn read_beside(&self, name: &'static str, log: &mut Log<'_>) -> Option<Vec<u8>> {
         read_beside(&self.request.tree, &self.dir, name, log)
@@ -259,11 +269,7 @@ fn search(
 fn module_at(root: &Path, tree: &Path, found: Found) -> ModuleFile {
     let path = [root.as_os_str().as_bytes(), b"/", &found.path].concat().into_boxed_slice();
     let relative = below(tree, &path);
-    ModuleFile {
-        bytes: found.bytes,
-        changed: Some(found.changed),
-        ..ModuleFile::new(path, relative)
-    }
+    ModuleFile { bytes: found.bytes.unwrap_or(0), ..ModuleFile::new(path, relative) }
 }
 
 /// The files of the command line.

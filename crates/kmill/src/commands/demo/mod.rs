@@ -5,13 +5,14 @@ mod kmod;
 mod subject;
 mod table;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use modindex::plan::Select;
+use modindex::plan::{ModuleFile, Select};
 use modindex::publish::Durability;
 use modindex::{
     Diagnostic, Error, NameHash, OutputFile, Plan, Request, Show, emit, map, merge, publish,
@@ -108,11 +109,17 @@ fn index(subject: &Subject, output: &Path) -> Result<Run, Error> {
     phases.time("publish", || publish(&below(output, subject), &files, how, &pool, log))?;
     Ok(Run {
         modules: plan.modules.len(),
-        module_bytes: plan.modules.iter().map(|module| module.bytes).sum(),
+        module_bytes: plan.modules.iter().map(bytes).sum(),
         threads,
         files,
         phases,
     })
+}
+
+/// A module's size, 0 if it cannot be told.
+fn bytes(module: &ModuleFile) -> u64 {
+    let path = Path::new(OsStr::from_bytes(&module.path));
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
 /// Where a kernel's modules lie below a root.
