@@ -201,6 +201,24 @@ fn a_killed_run_leaves_whole_files() {
     assert_eq!(leftovers(&fixture.written.module_dir), [""; 0]);
 }
 
+/// However early or late a signal comes, what is not published is removed.
+#[test]
+fn a_run_that_is_asked_to_end_leaves_nothing() {
+    let fixture = Fixture::new(&modgen::sample_tree());
+    fixture.run(&[]);
+    let whole = modules_files(&fixture);
+    for delay in 0..40 {
+        let mut run = depmod().args(fixture.written.depmod_args()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_micros(delay * 1500));
+        let pid = rustix::process::Pid::from_child(&run);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let status = run.wait().unwrap();
+        let killed = std::os::unix::process::ExitStatusExt::signal(&status) == Some(15);
+        assert!(killed || status.success(), "{status}");
+        assert!(modules_files(&fixture) == whole, "after {delay}");
+    }
+}
+
 #[test]
 fn works_without_proc() {
     let fixture = Fixture::small();

@@ -31,6 +31,7 @@
 pub mod compress;
 pub mod elf;
 pub mod random;
+mod rng;
 pub mod sample;
 pub mod tree;
 

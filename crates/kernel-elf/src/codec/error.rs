@@ -5,7 +5,7 @@ use std::fmt;
 
 use rustix::io::Errno;
 
-use super::Codec;
+use super::kind::Codec;
 
 /// A compressed file that cannot be read.
 ///

@@ -10,8 +10,9 @@ use libdeflater::Decompressor;
 use memchr::memmem;
 use rustix::io::Errno;
 
+use super::error::CodecError;
+use super::kind::Codec;
 use super::output::{DECODER_ROOM, Output, memory_budget, next_size};
-use super::{Codec, CodecError};
 
 const CODEC: Codec = Codec::Gzip;
 const MAGIC: [u8; 2] = [0x1f, 0x8b];

@@ -1,7 +1,8 @@
 //! The buffer that files are decompressed into, and how large one file may
 //! make it.
 
-use super::{Codec, CodecError};
+use super::error::CodecError;
+use super::kind::Codec;
 
 const MIB: usize = 1 << 20;
 

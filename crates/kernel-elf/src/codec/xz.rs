@@ -6,22 +6,16 @@
 
 use libdeflater::crc32;
 
+use super::error::CodecError;
 use super::output::{Output, memory_budget, next_size};
-use super::{Codec, CodecError};
 use coder::{Checks, Coder, Failure, File};
+use words::{CODEC, CUT, HEADER_LEN, NOT_XZ};
 
 mod coder;
 mod index;
+mod words;
 
-const CODEC: Codec = Codec::Xz;
 const MAGIC: [u8; 6] = [0xfd, b'7', b'z', b'X', b'Z', 0];
-
-const HEADER_LEN: usize = 12;
-
-// depmod's words; the rest is said in one place only.
-const NOT_XZ: &str = "File format not recognized";
-const CUT: &str = "Unexpected end of input";
-const BUG: &str = "Internal error (bug)";
 
 /// How much of a file depmod reads at a time.
 const PIECE: usize = 8192;

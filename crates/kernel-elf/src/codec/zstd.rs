@@ -11,8 +11,9 @@ use ::zstd::zstd_safe;
 use rustix::io::Errno;
 use zstd_safe::DCtx;
 
+use super::error::CodecError;
+use super::kind::Codec;
 use super::output::{DECODER_ROOM, Output, memory_budget};
-use super::{Codec, CodecError};
 
 mod frames;
 

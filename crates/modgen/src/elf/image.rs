@@ -1,9 +1,9 @@
 //! Lays the sections out and writes the file; the one place that knows where a [`Damage`] bites.
 
-use super::arch::Encoder;
+use super::arch::{Class, Encoder, Endian};
 use super::damage::{Damage, Section};
+use super::module::{Module, module_name};
 use super::symbols::{self, VERSION_ENTRY};
-use super::{Class, Endian, Module, module_name};
 
 /// What the header of the file says; damages change it before it is written.
 struct Header {
@@ -24,8 +24,16 @@ struct Placed {
     size: u64,
 }
 
+impl Module {
+    /// The file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        write(self)
+    }
+}
+
 /// The bytes of `module`, damaged as it asks.
-pub(super) fn write(module: &Module) -> Vec<u8> {
+fn write(module: &Module) -> Vec<u8> {
     let has = |damage| module.damage.contains(&damage);
 
     let mut placed = sections(module);
@@ -321,7 +329,7 @@ fn alignment(kind: Section, class: Class) -> usize {
 
 /// `len` bytes that compress to roughly a third, as code does: 16-byte pieces drawn from 256.
 fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut random = crate::random::Rng::new(seed);
+    let mut random = crate::rng::Rng::new(seed);
     let pieces: Vec<[u64; 2]> = (0..256).map(|_| [random.next(), random.next()]).collect();
     let mut out = Vec::with_capacity(len + 16);
     while out.len() < len {

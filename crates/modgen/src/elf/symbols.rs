@@ -3,7 +3,7 @@
 
 use super::arch::Encoder;
 use super::damage::Section;
-use super::{Binding, CrcStyle, Module, symbol_crc};
+use super::module::{Binding, CrcStyle, Import, Module, symbol_crc};
 
 const STB_LOCAL: u8 = 0;
 const STB_GLOBAL: u8 = 1;
@@ -161,7 +161,7 @@ pub(super) fn versions(module: &Module) -> Vec<u8> {
     if module.modversions {
         out.extend(version_entry(module, "module_layout", symbol_crc("module_layout")));
     }
-    let only = |import: &&super::Import| import.binding == Binding::VersionsOnly;
+    let only = |import: &&Import| import.binding == Binding::VersionsOnly;
     let first = module.imports.iter().filter(only);
     let then = module.imports.iter().filter(|import| !only(import));
     for import in first.chain(then) {

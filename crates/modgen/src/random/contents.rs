@@ -2,10 +2,10 @@
 //! file is stored.
 
 use super::drafts::{Draft, EXTERNAL_DIR, LINKED_DIR, Place, Plan};
-use super::rng::Rng;
 use super::shape::Shape;
 use crate::compress::{Compression, Oddity};
 use crate::elf::{Arch, CrcStyle, Damage, Module};
+use crate::rng::Rng;
 use crate::tree::{Content, External, ROOT, Tree, TreeModule};
 
 /// What holds for all modules of one tree.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::rng::Rng;
 use super::shape::{Duplicates, Shape};
 use crate::elf::{CrcStyle, Export, module_name, symbol_crc};
+use crate::rng::Rng;
 
 /// Name stems; a number follows. They share prefixes, mix `-` and `_`, and differ in case, so that
 /// normalising, sorting and prefix sharing have something to do.

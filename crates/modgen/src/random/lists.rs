@@ -2,8 +2,8 @@
 //! `System.map`, `Module.symvers` and the configuration.
 
 use super::drafts::{EXTERNAL_DIR, Plan};
-use super::rng::Rng;
 use super::shape::Shape;
+use crate::rng::Rng;
 use crate::tree::{Content, ROOT, Tree, system_map_text};
 
 pub(super) fn write(rng: &mut Rng, shape: &Shape, plan: &Plan, tree: &mut Tree) {

@@ -7,10 +7,9 @@
 mod contents;
 mod drafts;
 mod lists;
-mod rng;
 mod shape;
 
-pub(crate) use rng::Rng;
+use crate::rng::Rng;
 pub use shape::{Duplicates, Shape};
 
 use crate::tree::Tree;

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use crate::compress::Compression;
 use crate::elf::{Module, symbol_crc};
-use crate::random::Rng;
+use crate::rng::Rng;
 use crate::tree::{Tree, TreeModule};
 use libraries::LIBRARIES;
 use tables::{BUILTIN, Bus, DEVICE_NODES, FAMILIES, SOFTDEPS, VMLINUX, WEAKDEPS};

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Written, binary as binary_index, line};
+use super::output::{Written, binary as binary_index, line};
 use crate::diagnostic::{Diagnostic, Log};
 use crate::format::write::Entry;
 use crate::merge::Index;

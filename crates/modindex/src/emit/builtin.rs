@@ -3,11 +3,11 @@
 //! the file is empty, which tells libkmod that there is none.
 
 use super::aliases::push_normalised;
-use super::{Written, binary};
+use super::output::{Written, binary};
 use crate::diagnostic::{Diagnostic, Log};
 use crate::format::write::Entry;
 use crate::merge::Index;
-use crate::plan::module_name;
+use crate::plan::module_file::module_name;
 
 /// Longest line, and longest field, that is read in one piece.
 const LINE_MAX: usize = 4095;

@@ -1,6 +1,6 @@
 //! modules.dep and modules.dep.bin: what each module needs, directly or not.
 
-use super::{Written, binary as binary_index};
+use super::output::{Written, binary as binary_index};
 use crate::diagnostic::Log;
 use crate::format::write::Entry;
 use crate::merge::Index;

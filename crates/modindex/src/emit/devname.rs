@@ -1,7 +1,7 @@
 //! modules.devname: device nodes that load a module when they are opened, for
 //! systemd-tmpfiles and udevd.
 
-use super::{Written, line};
+use super::output::{Written, line};
 use crate::diagnostic::{Diagnostic, Log};
 use crate::merge::Index;
 use crate::scan;

@@ -5,14 +5,16 @@ mod aliases;
 mod builtin;
 mod deps;
 mod devname;
+mod output;
 mod softdeps;
 mod symbols;
 
 use padata::{Pool, Weight};
 
-use crate::diagnostic::{Diagnostic, Log};
+use self::output::Written;
+use crate::diagnostic::Log;
 use crate::error::Error;
-use crate::format::write::{Entry, TooLarge, index};
+use crate::format::write::TooLarge;
 use crate::merge::Index;
 
 /// One file, complete.
@@ -30,9 +32,6 @@ enum Kind {
     Text,
     Binary,
 }
-
-/// What a file's function returns: bytes, or that the format has no room for them.
-type Written = Result<Vec<u8>, TooLarge>;
 
 struct FileSpec {
     name: &'static str,
@@ -114,27 +113,4 @@ pub fn emit(
             Ok(OutputFile { name: file.name, bytes })
         })
         .collect()
-}
-
-/// A binary index of those entries that it can hold: keys and values are 7-bit
-/// (kmod ends the run at the first that is not).
-fn binary<'a>(entries: impl Iterator<Item = Entry<'a>>, log: &mut Log<'_>) -> Written {
-    let fits = |text: &[u8], log: &mut Log<'_>| match text.iter().find(|byte| !byte.is_ascii()) {
-        Some(byte) => {
-            log(Diagnostic::BadCharacter { byte: *byte, text: text.into() });
-            false
-        }
-        None => true,
-    };
-    let entries: Vec<_> =
-        entries.filter(|entry| fits(entry.key, log) && fits(entry.value, log)).collect();
-    index(&entries)
-}
-
-/// Appends pieces of a line.
-fn line(out: &mut Vec<u8>, parts: &[&[u8]]) {
-    for part in parts {
-        out.extend_from_slice(part);
-    }
-    out.push(b'\n');
 }

@@ -1,6 +1,6 @@
 //! modules.softdep and modules.weakdep: what a module works better with.
 
-use super::{Written, line};
+use super::output::{Written, line};
 use crate::diagnostic::Log;
 use crate::merge::Index;
 use crate::summary::Info;

@@ -1,7 +1,7 @@
 //! modules.symbols and modules.symbols.bin: which module exports a symbol, for
 //! `symbol_request()`.
 
-use super::{Written, binary as binary_index, line};
+use super::output::{Written, binary as binary_index, line};
 use crate::diagnostic::Log;
 use crate::format::write::Entry;
 use crate::merge::Index;

@@ -7,8 +7,8 @@
 //! start, turns back at one that it came through, and ends after a number of
 //! steps. Where kmod ends by itself, the lines are the same.
 
-use super::ModuleId;
 use super::graph::{Graph, Unsorted};
+use super::module_id::ModuleId;
 use crate::diagnostic::{Diagnostic, Log};
 use crate::plan::Plan;
 

@@ -1,6 +1,7 @@
 //! Who depends on whom, and the order in which modules are loaded.
 
-use super::{ModuleId, Symbols};
+use super::module_id::ModuleId;
+use super::symbols::Symbols;
 use crate::diagnostic::{Diagnostic, Log};
 use crate::plan::Plan;
 use crate::summary::ModuleSummary;

@@ -4,26 +4,17 @@
 
 mod cycles;
 mod graph;
+mod module_id;
 mod symbols;
 
-pub(crate) use graph::Graph;
-pub(crate) use symbols::Symbols;
+use self::graph::Graph;
+pub use self::module_id::ModuleId;
+use self::symbols::Symbols;
 
 use crate::diagnostic::{Diagnostic, Log};
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::summary::{ModuleSummary, NameHash};
-
-/// A module's place in the index, which is also its priority there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ModuleId(pub(crate) u32);
-
-impl ModuleId {
-    /// As an index into lists of modules.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// Everything that the files are written from.
 #[derive(Debug)]

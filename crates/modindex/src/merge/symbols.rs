@@ -4,7 +4,7 @@
 use hashbrown::HashTable;
 use kernel_elf::Crc;
 
-use super::ModuleId;
+use super::module_id::ModuleId;
 use crate::plan::Plan;
 use crate::summary::{ModuleSummary, NameHash, SymbolUse};
 

@@ -4,8 +4,8 @@
 use kernel_elf::Crc;
 use rustix::io::Errno;
 
-use super::KernelSymbolFile;
 use super::config::read_file;
+use super::request::KernelSymbolFile;
 use crate::diagnostic::{Diagnostic, Log, path_bytes};
 use crate::error::Error;
 

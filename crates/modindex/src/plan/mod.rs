@@ -6,13 +6,15 @@ pub mod config;
 mod discover;
 pub mod kernel_symbols;
 mod kver;
+pub(crate) mod module_file;
 pub(crate) mod order;
+mod request;
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -21,99 +23,14 @@ use self::choose::Ranking;
 use self::config::{Changed, Config};
 use self::discover::Found;
 use self::kernel_symbols::KernelSymbols;
+pub use self::module_file::ModuleFile;
+use self::module_file::base_name;
+pub use self::request::{KernelSymbolFile, Request, Select, absolute};
 use crate::diagnostic::{Diagnostic, Log, path_bytes};
 use crate::error::Error;
 
 /// Modules are numbered with 16 bits in the index (kmod: `uint16_t`, one value short).
 const MODULES_MAX: usize = u16::MAX as usize;
-
-/// Which modules to index.
-#[derive(Clone, Debug)]
-pub enum Select {
-    /// All below the tree, and what depmod.d adds; with other files or
-    /// directories than the default ones for depmod.d, if given.
-    All {
-        /// `-C`
-        configs: Option<Vec<PathBuf>>,
-    },
-    /// These files alone; depmod.d is not read.
-    Files(Vec<OsString>),
-}
-
-/// Where the kernel's own symbols are listed.
-#[derive(Clone, Debug)]
-pub enum KernelSymbolFile {
-    /// `Module.symvers`, with CRCs.
-    Symvers(PathBuf),
-    /// `System.map`
-    SystemMap(PathBuf),
-}
-
-/// What is asked of a run.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The kernel's release.
-    pub version: OsString,
-    /// Directory of the tree, `…/lib/modules/VERSION`.
-    pub tree: PathBuf,
-    /// Which modules.
-    pub select: Select,
-    /// The kernel's own symbols, if they are to be checked.
-    pub kernel_symbols: Option<KernelSymbolFile>,
-    /// Report symbols that nothing provides, and CRCs that differ.
-    pub report_unresolved: bool,
-    /// A character that symbols of this architecture are prefixed with.
-    pub symbol_prefix: Option<u8>,
-    /// Say each new dependency ([`Diagnostic::Needs`]).
-    pub say_dependencies: bool,
-    /// Warn of an alias that one module has twice.
-    pub warn_duplicates: bool,
-}
-
-impl Request {
-    /// CRCs are compared only when both the list has them and someone wants to know.
-    pub(crate) fn wants_crcs(&self) -> bool {
-        self.report_unresolved && matches!(self.kernel_symbols, Some(KernelSymbolFile::Symvers(_)))
-    }
-}
-
-/// One module file.
-#[derive(Clone, Debug)]
-pub struct ModuleFile {
-    /// The module's name: the file's up to the first dot, with underscores.
-    pub name: Box<[u8]>,
-    /// Absolute path.
-    pub path: Box<[u8]>,
-    /// Where in `path` that below the tree starts; None outside of the tree.
-    relative: Option<usize>,
-    /// Size of the file in bytes, 0 if it was not asked: what it weighs when modules
-    /// are shared out.
-    pub bytes: u64,
-}
-
-impl ModuleFile {
-    fn new(path: Box<[u8]>, relative: Option<usize>) -> Self {
-        let name = module_name(base_name(&path));
-        ModuleFile { name, path, relative, bytes: 0 }
-    }
-
-    /// Below the tree, if it lies there.
-    pub fn relative(&self) -> Option<&[u8]> {
-        self.relative.map(|start| &self.path[start..])
-    }
-
-    /// The path that the index names: below the tree, or absolute.
-    pub fn index_path(&self) -> &[u8] {
-        self.relative().unwrap_or(&self.path)
-    }
-
-    /// What modules.order calls it: the path without the compression's suffix.
-    pub(crate) fn order_key(&self) -> Option<&[u8]> {
-        let relative = self.relative()?;
-        let base = relative.len() - base_name(relative).len();
-        Some(&relative[..(base + self.name.len() + b".ko".len()).min(relative.len())])
-    }
-}
 
 /// What a run works on.
 #[derive(Debug)]
@@ -239,7 +156,7 @@ fn search(
         }
     }
     for external in config.externals.iter().rev() {
-        let path = Path::new(std::ffi::OsStr::from_bytes(external));
+        let path = Path::new(OsStr::from_bytes(external));
         match discover::open_dir(path) {
             Ok(root) => {
                 let found = discover::walk(root, path, &config.excludes, log);
@@ -268,8 +185,7 @@ fn search(
 
 fn module_at(root: &Path, tree: &Path, found: Found) -> ModuleFile {
     let path = [root.as_os_str().as_bytes(), b"/", &found.path].concat().into_boxed_slice();
-    let relative = below(tree, &path);
-    ModuleFile { bytes: found.bytes.unwrap_or(0), ..ModuleFile::new(path, relative) }
+    ModuleFile::new(path, tree, found.bytes.unwrap_or(0))
 }
 
 /// The files of the command line.
@@ -283,9 +199,7 @@ fn given(tree: &Path, files: &[OsString]) -> Result<Vec<ModuleFile>, Error> {
         }
         let stat = rustix::fs::stat(&*path)
             .map_err(|errno| Error::CreateModule { path: path.clone(), errno })?;
-        let relative = below(tree, &path);
-        let module =
-            ModuleFile { bytes: stat.st_size as u64, ..ModuleFile::new(path.clone(), relative) };
+        let module = ModuleFile::new(path.clone(), tree, stat.st_size as u64);
         if base_name(&path).is_empty() {
             return Err(Error::CreateModule { path, errno: Errno::NOENT });
         }
@@ -301,75 +215,4 @@ fn given(tree: &Path, files: &[OsString]) -> Result<Vec<ModuleFile>, Error> {
         }
     }
     Ok(modules)
-}
-
-/// Where in `path` that below `tree` starts.
-fn below(tree: &Path, path: &[u8]) -> Option<usize> {
-    let rest = path.strip_prefix(tree.as_os_str().as_bytes())?;
-    rest.starts_with(b"/").then_some(path.len() - rest.len() + 1)
-}
-
-fn base_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
-}
-
-/// The name of the module in a file of that name.
-pub(crate) fn module_name(file: &[u8]) -> Box<[u8]> {
-    file.iter()
-        .take_while(|byte| **byte != b'.')
-        .map(|byte| if *byte == b'-' { b'_' } else { *byte })
-        .collect()
-}
-
-/// A path as the environment gives it, made absolute with the working directory
-/// as the shell names it: `$PWD` where that is true, as get_current_dir_name(3).
-///
-/// # Errors
-/// There is no working directory.
-pub fn absolute(path: &std::ffi::OsStr) -> std::io::Result<PathBuf> {
-    if path.as_bytes().starts_with(b"/") {
-        return Ok(PathBuf::from(path));
-    }
-    let here = rustix::fs::stat(".");
-    let shell = std::env::var_os("PWD").filter(|pwd| {
-        pwd.as_bytes().starts_with(b"/")
-            && rustix::fs::stat(pwd.as_os_str()).is_ok_and(|shell| {
-                here.is_ok_and(|here| (shell.st_dev, shell.st_ino) == (here.st_dev, here.st_ino))
-            })
-    });
-    let cwd = match shell {
-        Some(pwd) => pwd,
-        None => std::env::current_dir()?.into_os_string(),
-    };
-    // Joined by hand: the path's own bytes stay as they are.
-    let mut joined = cwd.into_vec();
-    joined.push(b'/');
-    joined.extend_from_slice(path.as_bytes());
-    Ok(PathBuf::from(OsString::from_vec(joined)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_end_at_the_first_dot() {
-        assert_eq!(&*module_name(b"snd-hda.ko.xz"), b"snd_hda");
-        assert_eq!(&*module_name(b"a.b-c.ko"), b"a");
-    }
-
-    #[test]
-    fn order_key_drops_the_compression() {
-        let tree = Path::new("/lib/modules/6.1");
-        let key = |path: &str| {
-            let path = path.as_bytes();
-            let module = ModuleFile::new(path.into(), below(tree, path));
-            module.order_key().map(|key| String::from_utf8(key.to_vec()).unwrap())
-        };
-        assert_eq!(key("/lib/modules/6.1/kernel/a-b.ko.xz").unwrap(), "kernel/a-b.ko");
-        assert_eq!(key("/lib/modules/6.1/a.ko").unwrap(), "a.ko");
-        // A dotted name is cut as kmod cuts it: by the length of the module's name.
-        assert_eq!(key("/lib/modules/6.1/k/a.b.ko").unwrap(), "k/a.b.");
-        assert_eq!(key("/lib/modules/6.1-foo/a.ko"), None);
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::plan::ModuleFile;
+use super::module_file::ModuleFile;
 
 /// Buckets of kmod's table of modules, which never grows.
 pub(crate) const MODULE_BUCKETS: u32 = 512;

@@ -9,8 +9,8 @@
 
 use liblzma::stream::{Action, CONCATENATED, Error, IGNORE_CHECK, Status, Stream, TELL_ANY_CHECK};
 
-use super::{BUG, CODEC, CUT, HEADER_LEN, NOT_XZ};
-use crate::codec::CodecError;
+use super::words::{BUG, CODEC, CUT, HEADER_LEN, NOT_XZ};
+use crate::codec::error::CodecError;
 use crate::codec::output::{Output, next_size};
 
 /// An empty xz file with a CRC32: header, index, footer.

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use modgen::Compression;
 
-use super::below;
-use super::subject::Subject;
+use super::subject::{Subject, below};
 
 /// A `depmod` that is kmod's.
 #[derive(Debug)]

@@ -1,27 +1,16 @@
 //! `kmill demo`: indexes a kernel and shows what came out of it; beside kmod, if
 //! that is installed.
 
+mod find;
 mod kmod;
+mod run;
 mod subject;
 mod table;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::Write;
-use std::num::NonZeroUsize;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use modindex::plan::{ModuleFile, Select};
-use modindex::publish::Durability;
-use modindex::{
-    Diagnostic, Error, NameHash, OutputFile, Plan, Request, Show, emit, map, merge, publish,
-};
-use padata::Pool;
 
 use self::kmod::Kmod;
-use self::subject::Subject;
-use crate::report::phases::Phases;
 
 const USAGE: &str = "\
 usage: kmill demo [--fetch]
@@ -32,15 +21,6 @@ built-in sample tree where there is none.
   --fetch   fetch a Debian kernel package with apt, into a cache directory, and
             index that
 ";
-
-/// A run of ours.
-struct Run {
-    modules: usize,
-    module_bytes: u64,
-    threads: NonZeroUsize,
-    files: Vec<OutputFile>,
-    phases: Phases,
-}
 
 /// Runs the demo; returns the exit status.
 pub(crate) fn main(args: &[OsString]) -> u8 {
@@ -68,66 +48,17 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
 fn demo(fetch: bool) -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
     let kmod = Kmod::find();
-    let subject = if fetch { Subject::fetch(&mut out)? } else { Subject::find(kmod.as_ref())? };
+    let subject = if fetch { find::fetch(&mut out)? } else { find::find(kmod.as_ref())? };
     writeln!(out, "{}", subject.what)?;
     let temp = tempfile::tempdir()?;
 
     // Once to bring the modules into memory, for both tools alike; then for the clock.
-    index(&subject, &temp.path().join("warm"))?;
-    let run = index(&subject, &temp.path().join("kmill"))?;
+    run::index(&subject, &temp.path().join("warm"))?;
+    let run = run::index(&subject, &temp.path().join("kmill"))?;
     let reference = match &kmod {
         Some(kmod) => Some(kmod.run(&subject, &temp.path().join("kmod"))?),
         None => None,
     };
     table::print(&mut out, &run, kmod.as_ref().zip(reference.as_ref()))?;
     Ok(())
-}
-
-/// The four phases, and publication below `output`.
-fn index(subject: &Subject, output: &Path) -> Result<Run, Error> {
-    let mut said: Vec<Diagnostic> = Vec::new();
-    let log = &mut |diagnostic| said.push(diagnostic);
-    let mut phases = Phases::default();
-    let request = Request {
-        version: subject.version.clone(),
-        tree: below(&subject.root, subject),
-        select: Select::All { configs: subject.config.clone().map(|config| vec![config]) },
-        kernel_symbols: None,
-        report_unresolved: false,
-        symbol_prefix: None,
-        say_dependencies: false,
-        warn_duplicates: false,
-    };
-    let plan = phases.time("plan", || Plan::new(request, log))?;
-    let threads = padata::available_threads();
-    let pool = Pool::new(threads);
-    let hash = NameHash::default();
-    let summaries = phases.time("map", || map(&plan, &hash, &pool));
-    let index = phases.time("merge", || merge(&plan, &hash, &summaries, log))?;
-    let files = phases.time("emit", || emit(&index, Show::Files, &pool, log))?;
-    let how = Durability { sync: false, interrupted: &|| None };
-    phases.time("publish", || publish(&below(output, subject), &files, how, &pool, log))?;
-    Ok(Run {
-        modules: plan.modules.len(),
-        module_bytes: plan.modules.iter().map(bytes).sum(),
-        threads,
-        files,
-        phases,
-    })
-}
-
-/// A module's size, 0 if it cannot be told.
-fn bytes(module: &ModuleFile) -> u64 {
-    let path = Path::new(OsStr::from_bytes(&module.path));
-    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-}
-
-/// Where a kernel's modules lie below a root.
-fn below(root: &Path, subject: &Subject) -> PathBuf {
-    root.join("lib/modules").join(&subject.version)
-}
-
-/// A duration for people.
-fn seconds(duration: Duration) -> String {
-    format!("{:.3} s", duration.as_secs_f64())
 }

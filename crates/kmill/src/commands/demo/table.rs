@@ -1,12 +1,13 @@
 //! The demo's one table: files, bytes, time, and how kmod's compare.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use modindex::OutputFile;
 use modindex::format::read::records;
 
 use super::kmod::{Kmod, Reference};
-use super::{Run, seconds};
+use super::run::Run;
 
 /// Prints the table.
 pub(super) fn print(
@@ -63,4 +64,9 @@ fn compare(kmod: &Kmod, reference: &Reference, file: &OutputFile) -> io::Result<
         (false, true) => Ok("equal records (older layout)"),
         _ => Ok("DIFFERENT"),
     }
+}
+
+/// A duration for people.
+fn seconds(duration: Duration) -> String {
+    format!("{:.3} s", duration.as_secs_f64())
 }
