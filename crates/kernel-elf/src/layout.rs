@@ -38,13 +38,23 @@ pub(crate) enum Wanted {
 
 impl Wanted {
     pub(crate) const COUNT: usize = 5;
-    const ALL: [(Wanted, &'static [u8]); Wanted::COUNT] = [
-        (Wanted::Modinfo, b".modinfo"),
-        (Wanted::KsymtabStrings, b"__ksymtab_strings"),
-        (Wanted::Versions, b"__versions"),
-        (Wanted::Symtab, b".symtab"),
-        (Wanted::Strtab, b".strtab"),
-    ];
+
+    /// The section that a name is of; `names` goes on behind its NUL. Looked at
+    /// byte by byte, since this is asked of every section of a kernel and nearly
+    /// always answered by the third.
+    fn of(names: &[u8]) -> Option<Wanted> {
+        let (wanted, name): (_, &[u8]) = match names {
+            [b'.', b'm', b'o', ..] => (Wanted::Modinfo, b".modinfo\0"),
+            [b'.', b's', b'y', ..] => (Wanted::Symtab, b".symtab\0"),
+            [b'.', b's', b't', ..] => (Wanted::Strtab, b".strtab\0"),
+            [b'_', b'_', b'v', ..] => (Wanted::Versions, b"__versions\0"),
+            [b'_', b'_', b'k', b's', b'y', b'm', b't', b'a', b'b', b'_', b's', ..] => {
+                (Wanted::KsymtabStrings, b"__ksymtab_strings\0")
+            }
+            _ => return None,
+        };
+        names.starts_with(name).then_some(wanted)
+    }
 }
 
 /// A section's place in the file, already checked to lie within it.
@@ -178,17 +188,11 @@ fn read_class<Elf: FileHeader<Endian = Endianness>>(
     let mut wanted = [None; Wanted::COUNT];
     let mut seen = [false; Wanted::COUNT];
     for header in headers.iter().skip(1) {
+        let name = names.get(header.sh_name(endian) as usize..);
+        let Some(which) = name.and_then(Wanted::of) else { continue };
         let Some(extent) = extent(source, endian, header) else { continue };
-        let Some(name) = names.get(header.sh_name(endian) as usize..) else { continue };
-        let found = Wanted::ALL
-            .iter()
-            .find(|(_, text)| name.starts_with(text) && name.get(text.len()) == Some(&0));
-        if let Some((which, _)) = found {
-            let which = *which as usize;
-            if !seen[which] {
-                seen[which] = true;
-                wanted[which] = Some(extent).filter(|extent| extent.offset != 0);
-            }
+        if !std::mem::replace(&mut seen[which as usize], true) {
+            wanted[which as usize] = Some(extent).filter(|extent| extent.offset != 0);
         }
     }
     let machine = header.e_machine(endian).0;

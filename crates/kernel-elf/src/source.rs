@@ -58,7 +58,10 @@ impl<'a> Source<'a> {
 /// The first `len` bytes of `buf`, which grows but never shrinks: the next
 /// module reuses it without zeroing it again.
 pub(crate) fn at_least(buf: &mut Vec<u8>, len: usize) -> &mut [u8] {
-    if buf.len() < len {
+    if buf.is_empty() {
+        // Fresh zeroed memory is not written before it is used; grown memory is.
+        *buf = vec![0; len];
+    } else if buf.len() < len {
         buf.resize(len, 0);
     }
     &mut buf[..len]

@@ -102,6 +102,10 @@ impl Gzip {
         if flags & !PLAIN_FLAGS != 0 || size > input.len().saturating_mul(MAX_RATIO) {
             return Ok(None);
         }
+        if size > limit {
+            return Ok(None);
+        }
+        output.begin(CODEC, size)?;
         let Some(room) = output.room(CODEC, size, limit)? else { return Ok(None) };
         let whole = self.whole.get_or_insert_with(Decompressor::new);
         let Ok(len) = whole.gzip_decompress(input, room) else { return Ok(None) };

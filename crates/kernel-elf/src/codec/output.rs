@@ -70,6 +70,19 @@ impl Output {
         self.buffer.resize(len, 0);
         Ok(())
     }
+
+    /// Makes sure of `len` bytes for a file that is not begun: what was written is
+    /// of no use any more. Fresh zeroed memory, unlike grown memory, is neither
+    /// copied nor written before it is used.
+    pub(super) fn begin(&mut self, codec: Codec, len: usize) -> Result<(), CodecError> {
+        if self.buffer.len() < len {
+            self.buffer = Vec::new();
+            // There is no allocation of zeros that may fail, so one that may is tried first.
+            self.buffer.try_reserve_exact(len).map_err(|_| CodecError::no_memory(codec))?;
+            self.buffer = vec![0; len];
+        }
+        Ok(())
+    }
 }
 
 /// The size to try when `have` bytes were not enough: twice as much, as long

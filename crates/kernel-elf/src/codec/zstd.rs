@@ -55,6 +55,7 @@ impl Zstd {
                 // blocks can fill.
                 let size = size.min(frames.map_or(u64::MAX, |frames| frames.bound));
                 let size = allowed(size, limit).ok_or_else(too_big)?;
+                output.begin(CODEC, size)?;
                 match context.decompress(output.exactly(CODEC, size)?, input) {
                     Ok(len) => return Ok(len),
                     Err(code) => damaged(zstd_safe::get_error_name(code)),

@@ -25,11 +25,13 @@ pub(super) fn text(index: &Index<'_>, _: &mut Log<'_>) -> Written {
 
 /// Normalised alias to module.
 pub(super) fn binary(index: &Index<'_>, log: &mut Log<'_>) -> Written {
-    // All normalised aliases one behind another, and where each ends.
-    let mut keys = Vec::new();
-    let mut places = Vec::new();
+    // All normalised aliases one behind another, and where each lies.
+    let aliases = || index.summaries.iter().flat_map(|summary| summary.infos(Info::Alias));
+    let mut keys = Vec::with_capacity(aliases().map(<[u8]>::len).sum());
+    let mut places = Vec::with_capacity(aliases().count());
+    let mut seen = HashSet::new();
     for (at, summary) in index.summaries.iter().enumerate() {
-        let mut seen = HashSet::new();
+        seen.clear();
         for alias in summary.infos(Info::Alias) {
             let start = keys.len();
             if !push_normalised(alias, &mut keys) {

@@ -118,8 +118,9 @@ impl Coder {
     pub(super) fn decode(&mut self, file: File<'_>, output: &mut Output) -> Result<usize, Failure> {
         let File { input, budget, first_room } = file;
         let mut limit = self.limit(budget);
-        let mut room =
-            output.room(CODEC, first_room.min(limit), limit)?.ok_or(Failure::OverBudget)?;
+        let first_room = first_room.min(limit);
+        output.begin(CODEC, first_room)?;
+        let mut room = output.room(CODEC, first_room, limit)?.ok_or(Failure::OverBudget)?;
         let (mut read, mut written) = (0_usize, 0_usize);
 
         while read < input.len() || written == room.len() {
