@@ -51,9 +51,9 @@ pub fn is_up_to_date(plan: &Plan, output: &Path, log: &mut Log<'_>) -> bool {
         .flat_map(|dir| INPUTS.iter().filter_map(|name| changed(dir.as_fd(), name).ok()));
     let mut newest = inputs.chain(plan.config_changed).max();
     for module in &plan.modules {
-        match plan.changed(module) {
-            Some(changed) => newest = newest.max(Some(changed)),
-            None => return false,
+        match plan.stat(module) {
+            Ok(stat) => newest = newest.max(Some(Changed::of(&stat))),
+            Err(_) => return false,
         }
     }
     newest <= oldest && lists_the_modules(plan, dir.as_fd())

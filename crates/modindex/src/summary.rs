@@ -131,15 +131,16 @@ pub struct Scratch {
     word: Vec<u8>,
 }
 
-/// Reads one module.
+/// Reads one module, whose file has `bytes`, or 0 if that was not asked.
 pub(crate) fn summarize(
     plan: &Plan,
     hash: &NameHash,
     module: &ModuleFile,
+    bytes: u64,
     scratch: &mut Scratch,
 ) -> ModuleSummary {
     scratch.draft.clear();
-    match read(plan, hash, module, scratch) {
+    match read(plan, hash, module, bytes, scratch) {
         // Copies have just the capacity they need.
         Ok(()) => scratch.draft.clone(),
         Err(error) => {
@@ -157,6 +158,7 @@ fn read(
     plan: &Plan,
     hash: &NameHash,
     module: &ModuleFile,
+    bytes: u64,
     scratch: &mut Scratch,
 ) -> Result<(), ReadError> {
     let Scratch { reader, scan, draft: summary, needed, word } = scratch;
@@ -167,7 +169,7 @@ fn read(
     let prefix = plan.request.symbol_prefix;
     // A name may be used by several symbols, or be part of a longer one; copies
     // of all of them must stay in proportion to the file.
-    let limit = text_limit(module.bytes, elf.bytes());
+    let limit = text_limit(bytes, elf.bytes());
     let failed = |errno| Some(Failure { errno, codec: Default::default() });
 
     let listed = symbols.is_ok() && !scan.bad_name && !scan.crcs.is_empty();

@@ -11,22 +11,8 @@ use rustix::io::Errno;
 
 use crate::diagnostic::{Diagnostic, Log, path_bytes};
 
-/// A module file as the walk found it.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    /// Relative to the directory walked.
-    pub(super) path: Box<[u8]>,
-    /// Size in bytes, if it was asked: of those whose name says that they are
-    /// compressed, since their size says how long they take. Asking for the others
-    /// would take longer than knowing helps.
-    pub(super) bytes: Option<u64>,
-}
-
-/// How a module file ends that is not compressed.
-const PLAIN: &[u8] = b".ko";
-
 /// How a module file may end. None of these ends like another.
-const EXTENSIONS: [&[u8]; 4] = [PLAIN, b".ko.gz", b".ko.xz", b".ko.zst"];
+const EXTENSIONS: [&[u8]; 4] = [b".ko", b".ko.gz", b".ko.xz", b".ko.zst"];
 
 /// Room for a directory's entries as the kernel lists them at a time.
 const LISTING: usize = 32 << 10;
@@ -67,16 +53,17 @@ struct Walk<'a> {
     path: Vec<u8>,
     /// Reused for every directory.
     listing: Vec<u8>,
-    found: Vec<Found>,
+    /// Paths of modules, relative to the root.
+    found: Vec<Box<[u8]>>,
 }
 
-/// Lists the module files below `dir`, whose path is `root`.
+/// Lists the module files below `dir`, whose path is `root`; paths are relative to it.
 pub(super) fn walk(
     dir: OwnedFd,
     root: &Path,
     excludes: &[Box<[u8]>],
     log: &mut Log<'_>,
-) -> Vec<Found> {
+) -> Vec<Box<[u8]>> {
     let mut walk = Walk {
         root,
         excludes,
@@ -115,12 +102,8 @@ impl Walk<'_> {
         };
         match (stat.map_or(*kind, |stat| FileType::from_raw_mode(stat.st_mode)), stat) {
             (FileType::Directory, stat) => self.descend(name, stat),
-            (FileType::RegularFile, stat) if is_module_name(name) => {
-                let stat = if name.ends_with(PLAIN) { stat } else { Some(self.stat(name)?) };
-                self.found.push(Found {
-                    path: [&self.path, &**name].concat().into(),
-                    bytes: stat.map(|stat| stat.st_size as u64),
-                });
+            (FileType::RegularFile, _) if is_module_name(name) => {
+                self.found.push([&self.path, &**name].concat().into());
                 Ok(())
             }
             (FileType::RegularFile, _) | (_, None) => Ok(()),

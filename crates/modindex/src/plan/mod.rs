@@ -16,12 +16,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use self::choose::Ranking;
 use self::config::{Changed, Config};
-use self::discover::Found;
 use self::kernel_symbols::KernelSymbols;
 pub use self::module_file::ModuleFile;
 use self::module_file::base_name;
@@ -96,15 +95,20 @@ impl Plan {
         }
     }
 
-    /// When a module's file changed; None if it is not there any more.
-    pub(crate) fn changed(&self, module: &ModuleFile) -> Option<Changed> {
-        let stat = match (&self.dir, module.relative()) {
-            (Ok(dir), Some(relative)) => {
-                rustix::fs::statat(dir, relative, rustix::fs::AtFlags::empty())
-            }
+    /// Whether it is so little that it is done before another thread has woken up.
+    pub fn is_small(&self) -> bool {
+        const MODULES: usize = 24;
+        const BYTES: i64 = 1 << 20;
+        let bytes = |module| self.stat(module).map_or(0, |stat| stat.st_size);
+        self.modules.len() < MODULES && self.modules.iter().map(bytes).sum::<i64>() < BYTES
+    }
+
+    /// What is known of a module's file without opening it.
+    pub(crate) fn stat(&self, module: &ModuleFile) -> Result<Stat, Errno> {
+        match (&self.dir, module.relative()) {
+            (Ok(dir), Some(relative)) => rustix::fs::statat(dir, relative, AtFlags::empty()),
             _ => rustix::fs::stat(&*module.path),
-        };
-        stat.ok().map(|stat| Changed::of(&stat))
+        }
     }
 
     /// The text of a file beside the modules, or None, with a warning.
@@ -148,7 +152,7 @@ fn search(
     match root.and_then(|dir| rustix::io::fcntl_dupfd_cloexec(dir, 0)) {
         Ok(root) => {
             let found = discover::walk(root, tree, &config.excludes, log);
-            files.extend(found.into_iter().map(|found| module_at(tree, tree, found)));
+            files.extend(found.iter().map(|found| module_at(tree, tree, found)));
         }
         Err(errno) => {
             log(Diagnostic::OpenDir { path: path_bytes(tree), errno });
@@ -160,7 +164,7 @@ fn search(
         match discover::open_dir(path) {
             Ok(root) => {
                 let found = discover::walk(root, path, &config.excludes, log);
-                files.extend(found.into_iter().map(|found| module_at(path, tree, found)));
+                files.extend(found.iter().map(|found| module_at(path, tree, found)));
             }
             Err(errno) => log(Diagnostic::OpenDir { path: external.clone(), errno }),
         }
@@ -183,9 +187,8 @@ fn search(
     Ok(winners)
 }
 
-fn module_at(root: &Path, tree: &Path, found: Found) -> ModuleFile {
-    let path = [root.as_os_str().as_bytes(), b"/", &found.path].concat().into_boxed_slice();
-    ModuleFile::new(path, tree, found.bytes.unwrap_or(0))
+fn module_at(root: &Path, tree: &Path, found: &[u8]) -> ModuleFile {
+    ModuleFile::new([root.as_os_str().as_bytes(), b"/", found].concat().into(), tree)
 }
 
 /// The files of the command line.
@@ -197,9 +200,9 @@ fn given(tree: &Path, files: &[OsString]) -> Result<Vec<ModuleFile>, Error> {
         if !path.starts_with(b"/") {
             return Err(Error::NotAbsolute { path });
         }
-        let stat = rustix::fs::stat(&*path)
+        rustix::fs::stat(&*path)
             .map_err(|errno| Error::CreateModule { path: path.clone(), errno })?;
-        let module = ModuleFile::new(path.clone(), tree, stat.st_size as u64);
+        let module = ModuleFile::new(path.clone(), tree);
         if base_name(&path).is_empty() {
             return Err(Error::CreateModule { path, errno: Errno::NOENT });
         }

@@ -12,17 +12,19 @@ pub struct ModuleFile {
     pub path: Box<[u8]>,
     /// Where in `path` that below the tree starts; None outside of the tree.
     relative: Option<usize>,
-    /// Size of the file in bytes, 0 if it was not asked: what it weighs when modules
-    /// are shared out.
-    pub bytes: u64,
 }
 
 impl ModuleFile {
     /// The file at an absolute path, for the index of `tree`.
-    pub(super) fn new(path: Box<[u8]>, tree: &Path, bytes: u64) -> Self {
+    pub(super) fn new(path: Box<[u8]>, tree: &Path) -> Self {
         let name = module_name(base_name(&path));
         let relative = below(tree, &path);
-        ModuleFile { name, path, relative, bytes }
+        ModuleFile { name, path, relative }
+    }
+
+    /// Whether its name says that it is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        !self.path.ends_with(b".ko")
     }
 
     /// Below the tree, if it lies there.
@@ -76,7 +78,7 @@ mod tests {
         let tree = Path::new("/lib/modules/6.1");
         let key = |path: &str| {
             let path = path.as_bytes();
-            let module = ModuleFile::new(path.into(), tree, 0);
+            let module = ModuleFile::new(path.into(), tree);
             module.order_key().map(|key| String::from_utf8(key.to_vec()).unwrap())
         };
         assert_eq!(key("/lib/modules/6.1/kernel/a-b.ko.xz").unwrap(), "kernel/a-b.ko");

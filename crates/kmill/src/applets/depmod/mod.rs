@@ -29,10 +29,6 @@ const MODULE_DIRECTORY: &[u8] = b"lib/modules";
 /// Longest path that kmod has room for.
 const PATH_MAX: usize = 4096;
 
-/// Fewer modules than this, and smaller ones, are done before a thread wakes up.
-const ALONE_MODULES: usize = 24;
-const ALONE_BYTES: u64 = 1 << 20;
-
 /// Runs with the arguments behind the program's name; returns the exit status.
 pub(crate) fn main(program: &OsStr, args: &[OsString]) -> u8 {
     let mut messages = Messages::new(program);
@@ -217,8 +213,7 @@ fn request(options: &Options, messages: &mut Messages) -> Option<(Request, PathB
 }
 
 fn threads(options: &Options, plan: &Plan) -> NonZeroUsize {
-    let bytes: u64 = plan.modules.iter().map(|module| module.bytes).sum();
-    if plan.modules.len() < ALONE_MODULES && bytes < ALONE_BYTES {
+    if plan.is_small() {
         return NonZeroUsize::MIN;
     }
     options.threads.unwrap_or_else(padata::available_threads)
