@@ -102,6 +102,10 @@ pub(crate) fn parse(
         if matches!(&*arg, "-h" | "--help") {
             return Ok(Parsed::Help(help(task)));
         }
+        if arg == "--" {
+            matches.operands.extend(args.by_ref().collect::<Result<Vec<_>, _>>()?);
+            break;
+        }
         if !arg.starts_with('-') {
             matches.operands.push(arg);
             continue;

@@ -8,7 +8,12 @@ use crate::error::Context;
 
 /// Every file and link below `dir`, as paths relative to it, sorted.
 pub(crate) fn walk(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
+    Ok(walk_all(dir)?.0)
+}
+
+/// The same, and every directory, parents first.
+pub(crate) fn walk_all(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut files, mut dirs) = (Vec::new(), Vec::new());
     let mut pending = vec![PathBuf::new()];
     while let Some(relative) = pending.pop() {
         let here = dir.join(&relative);
@@ -16,11 +21,17 @@ pub(crate) fn walk(dir: &Path) -> Result<Vec<PathBuf>> {
             let entry = entry?;
             let path = relative.join(entry.file_name());
             // A link to a directory is listed, not followed.
-            if entry.file_type()?.is_dir() { pending.push(path) } else { found.push(path) }
+            if entry.file_type()?.is_dir() {
+                dirs.push(path.clone());
+                pending.push(path);
+            } else {
+                files.push(path);
+            }
         }
     }
-    found.sort();
-    Ok(found)
+    files.sort();
+    dirs.sort();
+    Ok((files, dirs))
 }
 
 /// Gives every file below `from` a second name below `to`.

@@ -3,6 +3,8 @@
 //! ```text
 //! kernels   fetch real kernels into a cache directory          (kernels/)
 //! oracle    run the reference tool and ours, compare           (oracle/)
+//! modprobe  ask modprobe, with our index and the reference's   (modprobe)
+//! bench     time both                                          (bench)
 //! goldens   what the reference said once, checked without it   (goldens)
 //! mutants   break the code on purpose, see a test fail         (mutants/)
 //! ci        the steps of CI, in order, with their times        (ci)
@@ -13,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
 mod cache;
 mod ci;
 mod command;
@@ -21,6 +24,7 @@ mod files;
 pub mod goldens;
 mod jobs;
 mod kernels;
+mod modprobe;
 mod mutants;
 mod oracle;
 mod program;
@@ -77,6 +81,42 @@ const TASKS: &[Task] = &[
             CACHE,
         ],
         run: oracle::run,
+    },
+    Task {
+        name: "bench",
+        summary: "time ours beside the reference, interleaved: wall, CPU, peak memory",
+        details: "The operand says which tool: depmod. Needs `cargo xtask kernels` first.",
+        operands: "depmod",
+        options: &[
+            REFERENCE,
+            Opt::value("--kernel", "V", "the beginning of a cached release (default: 6.12)"),
+            Opt::value("--threads", "N", "our threads (default: 2)"),
+            Opt::value("--runs", "N", "how many runs of each (default: 11)"),
+            Opt::flag("--cold", "one run of each, after dropping the page cache; only root can"),
+            CACHE,
+        ],
+        run: bench::run,
+    },
+    Task {
+        name: "measure",
+        summary: "run one program, and say milliseconds, CPU milliseconds and peak kilobytes",
+        details: "What `bench` runs for each sample.",
+        operands: "PROGRAM ARGS...",
+        options: &[],
+        run: bench::probe,
+    },
+    Task {
+        name: "modprobe",
+        summary: "the installed modprobe answers from our index as from the reference's",
+        details: "200 modules and 200 aliases of a cached kernel.",
+        operands: "",
+        options: &[
+            REFERENCE,
+            Opt::value("--kernel", "V", "the beginning of a cached release (default: 6.12)"),
+            Opt::flag("--small", "its cloud flavour"),
+            CACHE,
+        ],
+        run: modprobe::run,
     },
     Task {
         name: "goldens",

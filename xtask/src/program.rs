@@ -48,7 +48,7 @@ pub(crate) fn kmill(profile: Profile) -> Result<PathBuf> {
 }
 
 /// Where cargo puts what it builds: the environment and the configuration have a say.
-fn target_directory() -> Result<PathBuf> {
+pub(crate) fn target_directory() -> Result<PathBuf> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--no-deps", "--format-version", "1", "--offline"]);
     let output = command::output(&mut metadata)?;

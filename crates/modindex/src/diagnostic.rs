@@ -86,7 +86,6 @@ pub enum Diagnostic {
     BuiltinLine { line: Bytes },
     BuiltinField { text: Bytes },
     Devname { module: Bytes, devname: Bytes },
-    StaleTemporary { name: Bytes, errno: Errno },
     Unlocked { dir: Bytes, errno: Errno },
 }
 
@@ -125,7 +124,6 @@ impl Diagnostic {
             | UnmatchedBracket { .. }
             | BadCharacter { .. }
             | BuiltinField { .. }
-            | StaleTemporary { .. }
             | Unlocked { .. } => Level::Warning,
             Needs { .. } => Level::Notice,
             ConfigName { .. } | ConfigKernel { .. } | ConfigWord { .. } => Level::Info,
@@ -218,9 +216,6 @@ impl Diagnostic {
                 .s("' has devname (")
                 .b(devname)
                 .s(") but lacks major and minor information. Ignoring."),
-            StaleTemporary { name, errno } => {
-                w.s("could not remove the leftover ").b(name).s(": ").e(*errno)
-            }
             Unlocked { dir, errno } => {
                 w.s("could not lock ").b(dir).s(": ").e(*errno).s("; going on without")
             }

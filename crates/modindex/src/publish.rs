@@ -56,7 +56,6 @@ pub fn publish(
 ) -> Result<(), Error> {
     make_dir(dir).map_err(|errno| Error::CreateDir { dir: path_bytes(dir), errno })?;
     let output = Output::lock(dir, log)?;
-    output.remove_leftovers(files, log);
     let mut staged = Staged { output: &output, files, left: 0 };
     staged.left = files.len();
     // Writing the largest file takes as long as all others together.
@@ -93,8 +92,8 @@ impl<'a> Output<'a> {
             match rustix::fs::flock(&dir, FlockOperation::LockExclusive) {
                 Ok(()) => break,
                 Err(Errno::INTR) => {}
-                // A file system without locks: what two runs write at once is refused by
-                // O_EXCL below.
+                // A file system without locks: of two runs at once one may fail, since a
+                // temporary file that it has written is gone.
                 Err(errno) => {
                     log(Diagnostic::Unlocked { dir: path_bytes(path), errno });
                     break;
@@ -108,24 +107,25 @@ impl<'a> Output<'a> {
         Error::Write { file, dir: path_bytes(self.path), operation, errno }
     }
 
-    fn remove_leftovers(&self, files: &[OutputFile], log: &mut Log<'_>) {
-        for file in files {
-            let name = temporary(file.name);
-            match rustix::fs::unlinkat(&self.dir, &name, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => {
-                    log(Diagnostic::StaleTemporary { name: name.into_bytes().into(), errno });
-                }
+    /// Makes a file of our own. One of that name was left behind by a run that was
+    /// killed, since the lock is ours: it is removed, whatever it is.
+    fn create(&self, name: &str, mode: Mode) -> Result<OwnedFd, Errno> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.dir, name, flags, mode) {
+            Err(Errno::EXIST) => {
+                rustix::fs::unlinkat(&self.dir, name, AtFlags::empty())?;
+                rustix::fs::openat(&self.dir, name, flags, mode)
             }
+            made => made,
         }
     }
 
     /// Writes one file beside its place, with the mode of all index files.
     fn write(&self, file: &OutputFile, sync: bool) -> Result<(), Error> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o644);
-        let fd = rustix::fs::openat(&self.dir, temporary(file.name), flags, mode)
+        let fd = self
+            .create(&temporary(file.name), mode)
             .map_err(|errno| self.error(file.name, "create a temporary file for", errno))?;
         // The umask does not count.
         rustix::fs::fchmod(&fd, mode)

@@ -78,27 +78,22 @@ fn flavours(arch: &str, small: bool) -> Result<&'static [&'static str]> {
 /// Picks the newest release of the wanted version, or else the newest of all.
 pub(super) fn choose(wanted: &Wanted<'_>) -> Result<Package> {
     let flavours = flavours(wanted.arch, wanted.small)?;
-    let mut releases = available(wanted.arch, flavours)?;
-    if releases.is_empty() {
+    let mut found = newest(wanted, flavours)?;
+    if found.is_none() {
         // The architecture may be unknown to dpkg, or the lists old or never fetched.
         update(wanted.arch)?;
-        releases = available(wanted.arch, flavours)?;
+        found = newest(wanted, flavours)?;
     }
-    let suits = |release: &&String| is_version(wanted.version, release);
-    let release = match releases.iter().find(suits) {
-        Some(release) => release,
-        None => {
-            let newest = releases.first().ok_or_else(|| {
-                format!("apt knows no kernel for {} ({})", wanted.arch, flavours.join(", "))
-            })?;
-            report::note(&format!(
-                "the archive has no kernel {} for {}; taking the newest, {newest}",
-                wanted.version, wanted.arch
-            ));
-            newest
-        }
-    };
-    Ok(Package { release: release.clone(), arch: wanted.arch.to_owned() })
+    let release = found.ok_or_else(|| {
+        format!("apt knows no kernel for {} ({})", wanted.arch, flavours.join(", "))
+    })?;
+    if !is_version(wanted.version, &release) {
+        report::note(&format!(
+            "the archive has no kernel {} for {}; taking the newest, {release}",
+            wanted.version, wanted.arch
+        ));
+    }
+    Ok(Package { release, arch: wanted.arch.to_owned() })
 }
 
 /// Whether a release is of a version: `6.1` is that of `6.1.0-9-amd64`, not of `6.12.1-amd64`.
@@ -108,30 +103,28 @@ fn is_version(version: &str, release: &str) -> bool {
         .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// The releases apt can fetch, newest first; those of a better flavour before all others.
-fn available(arch: &str, flavours: &[&str]) -> Result<Vec<String>> {
+/// The newest release of the wanted version that apt can fetch, or else of any, in the best
+/// flavour that there is.
+fn newest(wanted: &Wanted<'_>, flavours: &[&str]) -> Result<Option<String>> {
     let output = command::output(Command::new("apt-cache").args(["pkgnames", "linux-image-"]))?;
     let names = String::from_utf8_lossy(&output);
-    let mut found = Vec::new();
     for flavour in flavours {
         let mut releases: Vec<&str> = names
             .lines()
             .filter_map(|name| name.strip_prefix("linux-image-"))
             .filter(|release| is_release(release, flavour))
             .collect();
-        releases.sort_by_key(|release| std::cmp::Reverse(sort_key(release)));
-        releases.dedup();
-        for release in releases {
-            // pkgnames does not say for which architecture a name is.
-            if is_known(&format!("linux-image-{release}"), arch) {
-                found.push(release.to_owned());
-            }
-        }
-        if !found.is_empty() {
-            break;
+        releases.sort_by_key(|release| {
+            std::cmp::Reverse((is_version(wanted.version, release), sort_key(release)))
+        });
+        // pkgnames does not say for which architecture a name is. Asking takes a second, so that
+        // is done of one name after the other.
+        let known = |release: &&&str| is_known(&format!("linux-image-{release}"), wanted.arch);
+        if let Some(release) = releases.iter().find(known) {
+            return Ok(Some((*release).to_owned()));
         }
     }
-    Ok(found)
+    Ok(None)
 }
 
 /// Whether apt has that package for that architecture.

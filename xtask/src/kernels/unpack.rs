@@ -116,7 +116,7 @@ pub(super) fn debug(cache: &Cache, package: &Package) -> Result<()> {
         return Ok(());
     }
     fs::create_dir_all(cache.packages())?;
-    let room = rustix::fs::statvfs(&cache.packages()).context(|| "free disk space".to_owned())?;
+    let room = rustix::fs::statvfs(cache.packages()).context(|| "free disk space".to_owned())?;
     let free = room.f_bavail.saturating_mul(room.f_frsize);
     if free < DEBUG_BYTES {
         return Err(enough(free, &cache.packages()).into());

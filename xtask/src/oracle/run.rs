@@ -1,6 +1,6 @@
 //! One run of one depmod: what it said, how it ended, and what it left on disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
@@ -18,45 +18,48 @@ use crate::files;
 /// Longer than any run takes; a run that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// More than any run prints (`-v` on a kernel: 5 MB).
+const MOST_SAID: u64 = 64 << 20;
+
 /// A depmod.
 #[derive(Clone, Debug)]
-pub(super) struct Tool {
-    pub(super) path: PathBuf,
+pub(crate) struct Tool {
+    pub(crate) path: PathBuf,
 }
 
 /// A command line and where it is run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Call {
-    pub(super) args: Vec<OsString>,
-    pub(super) cwd: PathBuf,
-    pub(super) env: Vec<(String, String)>,
+pub(crate) struct Call {
+    pub(crate) args: Vec<OsString>,
+    pub(crate) cwd: PathBuf,
+    pub(crate) env: Vec<(String, String)>,
 }
 
 /// A regular file or link that a run left, relative to the directory that was watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(crate) struct Left {
     /// Permission bits; 0 for a link.
-    pub(super) mode: u32,
+    pub(crate) mode: u32,
     /// Bytes, or the target.
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// All there is to compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// `exit 1` or `signal 6`.
-    pub(super) status: String,
-    pub(super) crashed: bool,
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: Vec<u8>,
+    pub(crate) status: String,
+    pub(crate) crashed: bool,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
     /// Files that are new or changed.
-    pub(super) files: BTreeMap<String, Left>,
+    pub(crate) files: BTreeMap<String, Left>,
 }
 
 impl Tool {
     /// Runs it. Both tools are called `depmod`, so that what getopt says needs no adjusting, and
     /// neither sees more of the environment than it must.
-    pub(super) fn run(&self, call: &Call) -> Result<Outcome> {
+    pub(crate) fn run(&self, call: &Call) -> Result<Outcome> {
         let mut command = Command::new(&self.path);
         command.arg0("depmod").args(&call.args).current_dir(&call.cwd);
         command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
@@ -84,9 +87,10 @@ impl Tool {
 fn reader(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        if let Some(mut pipe) = pipe {
-            // What was read before an error counts.
-            let _ = pipe.read_to_end(&mut bytes);
+        if let Some(pipe) = pipe {
+            // What was read before an error counts. Dropping the pipe stops a writer that never
+            // ends.
+            let _ = pipe.take(MOST_SAID).read_to_end(&mut bytes);
         }
         bytes
     })
@@ -112,8 +116,9 @@ fn wait(child: &mut Child) -> Result<Option<ExitStatus>> {
 
 /// A directory before a run: tells afterwards what the run did, and undoes it.
 #[derive(Debug)]
-pub(super) struct Before {
+pub(crate) struct Before {
     dir: PathBuf,
+    dirs: BTreeSet<PathBuf>,
     states: BTreeMap<PathBuf, (State, Option<Left>)>,
 }
 
@@ -138,22 +143,28 @@ impl State {
 }
 
 impl Before {
-    pub(super) fn new(dir: &Path) -> Result<Self> {
+    pub(crate) fn new(dir: &Path) -> Result<Self> {
         let mut states = BTreeMap::new();
-        for relative in files::walk(dir)? {
+        let (files, dirs) = files::walk_all(dir)?;
+        for relative in files {
             let path = dir.join(&relative);
             // Only the lists beside the modules can be overwritten; keep what they say.
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let content = name.starts_with("modules.").then(|| read(&path)).transpose()?;
             states.insert(relative, (State::of(&path)?, content));
         }
-        Ok(Before { dir: dir.to_owned(), states })
+        Ok(Before { dir: dir.to_owned(), dirs: dirs.into_iter().collect(), states })
     }
 
-    /// What is new or other than before.
-    pub(super) fn changes(&self) -> Result<BTreeMap<String, Left>> {
+    /// What is new or other than before. The name of a directory ends in a slash.
+    pub(crate) fn changes(&self) -> Result<BTreeMap<String, Left>> {
         let mut changes = BTreeMap::new();
-        for relative in files::walk(&self.dir)? {
+        let (files, dirs) = files::walk_all(&self.dir)?;
+        for relative in dirs.iter().filter(|relative| !self.dirs.contains(*relative)) {
+            let name = format!("{}/", relative.display());
+            changes.insert(name, read(&self.dir.join(relative))?);
+        }
+        for relative in files {
             let path = self.dir.join(&relative);
             let now = State::of(&path)?;
             if self.states.get(&relative).is_none_or(|(before, _)| *before != now) {
@@ -164,13 +175,18 @@ impl Before {
     }
 
     /// Makes it so that nothing has changed.
-    pub(super) fn restore(&self) -> Result<()> {
-        for relative in files::walk(&self.dir)? {
+    pub(crate) fn restore(&self) -> Result<()> {
+        let (files, dirs) = files::walk_all(&self.dir)?;
+        for relative in files {
             let path = self.dir.join(&relative);
             match self.states.get(&relative) {
                 Some((before, _)) if *before == State::of(&path)? => {}
                 _ => fs::remove_file(&path)?,
             }
+        }
+        // Children first.
+        for relative in dirs.iter().rev().filter(|relative| !self.dirs.contains(*relative)) {
+            fs::remove_dir(self.dir.join(relative))?;
         }
         for (relative, (_, content)) in &self.states {
             let path = self.dir.join(relative);

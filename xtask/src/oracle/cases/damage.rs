@@ -2,7 +2,7 @@
 
 use modgen::{Arch, Compression, CrcStyle, Damage, Module, Oddity, Tree, TreeModule};
 
-use super::Case;
+use super::case::Case;
 
 /// A module with something in each section that a depmod reads.
 fn full() -> Module {
@@ -117,6 +117,22 @@ fn streams(cases: &mut Vec<Case>) {
             if !cases.iter().any(|old| old.name == case) {
                 cases.push(Case::new(case, raw(&bytes)));
             }
+        }
+        // kmod reads 8 KiB at a time, and its second and third attempt at a damaged file begin
+        // where the one before stopped.
+        let Ok(large) = codec.encode(&full().padding(150_000).to_bytes()) else { continue };
+        let pieces = (1..large.len() / 8192).flat_map(|n| [n * 8192 - 1, n * 8192, n * 8192 + 1]);
+        for at in pieces.chain([20, large.len() / 2, large.len() - 2]) {
+            let mut bytes = large.clone();
+            bytes[at] ^= 0x55;
+            cases.push(Case::new(format!("damage/{name}/large/wrong-byte-{at}"), raw(&bytes)));
+            cases.push(Case::new(format!("damage/{name}/large/cut-at-{at}"), raw(&large[..at])));
+            // The rest looks like a file of its own.
+            let mut bytes = large.clone();
+            bytes[20] ^= 0x55;
+            let head: Vec<u8> = large.iter().copied().take(large.len() - at).collect();
+            bytes[at..].copy_from_slice(&head);
+            cases.push(Case::new(format!("damage/{name}/large/again-at-{at}"), raw(&bytes)));
         }
         for (what, content) in [("empty", &b""[..]), ("text", b"no ELF file at all, but longer")] {
             let tree = between(file(content, codec));

@@ -9,6 +9,7 @@
 //! | `symbols` | who exports what to whom; System.map and Module.symvers; cycles |
 //! | `walk` | what is a module, links, missing directories, outputs |
 
+mod case;
 mod config;
 mod damage;
 mod lists;
@@ -18,67 +19,17 @@ mod walk;
 
 use std::path::Path;
 
-use modgen::{Tree, Written};
+use modgen::Written;
 
 use super::compare::{Rules, differences};
+use super::context::{Context, Tally};
 use super::known::{Verdict, judge};
 use super::run::{Before, Call, Outcome, Tool};
-use super::{Context, Tally};
 use crate::Result;
 use crate::files::glob;
 use crate::jobs;
 
-/// What is done to a written tree before each run.
-type Prepare = Box<dyn Fn(&Written) -> std::io::Result<()> + Send + Sync>;
-
-/// One comparison.
-pub(super) struct Case {
-    name: String,
-    tree: Tree,
-    /// With `{root}`, `{conf}`, `{dir}`, `{out}`, `{map}`, `{symvers}`, `{version}` in them.
-    args: Vec<String>,
-    env: Vec<(String, String)>,
-    prepare: Option<Prepare>,
-}
-
-/// The arguments that every run over a whole tree begins with.
-const TREE: [&str; 5] = ["-b", "{root}", "-C", "{conf}", "{version}"];
-
-impl Case {
-    /// A run over a whole tree.
-    fn new(name: impl Into<String>, tree: Tree) -> Self {
-        Case { name: name.into(), tree, args: owned(&TREE), env: Vec::new(), prepare: None }
-    }
-
-    /// Further arguments, before the others.
-    fn with(mut self, args: &[&str]) -> Self {
-        self.args.splice(0..0, owned(args));
-        self
-    }
-
-    /// These arguments and no others.
-    fn args(mut self, args: &[&str]) -> Self {
-        self.args = owned(args);
-        self
-    }
-
-    fn env(mut self, name: &str, value: &str) -> Self {
-        self.env.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    fn prepare(
-        mut self,
-        step: impl Fn(&Written) -> std::io::Result<()> + Send + Sync + 'static,
-    ) -> Self {
-        self.prepare = Some(Box::new(step));
-        self
-    }
-}
-
-fn owned(args: &[&str]) -> Vec<String> {
-    args.iter().map(|&arg| arg.to_owned()).collect()
-}
+use case::Case;
 
 fn all() -> Vec<Case> {
     let parts = [
@@ -113,6 +64,9 @@ fn compare(context: &Context, case: &Case) -> Result<(Verdict, String)> {
         cwd: root.clone(),
         env: case.env.clone(),
     };
+    if let Some(setup) = &case.setup {
+        setup(&written)?;
+    }
     let before = Before::new(&root)?;
     let run = |tool: &Tool| -> Result<Outcome> {
         if let Some(prepare) = &case.prepare {

@@ -1,0 +1,229 @@
+//! The breaks: what is changed, and which test must fail then.
+
+/// One break.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mutant {
+    pub(super) name: &'static str,
+    /// Relative to the repository.
+    pub(super) file: &'static str,
+    /// What stands there, exactly once.
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
+    pub(super) test: Test,
+}
+
+/// The test that must notice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Test {
+    pub(super) package: &'static str,
+    /// What `cargo test -p PACKAGE` gets besides; nothing behind `--`.
+    pub(super) args: &'static [&'static str],
+    /// A cfg to build with, which takes release mode as well.
+    pub(super) cfg: Option<&'static str>,
+}
+
+const fn test(package: &'static str, args: &'static [&'static str]) -> Test {
+    Test { package, args, cfg: None }
+}
+
+const fn modelled(cfg: &'static str, args: &'static [&'static str]) -> Test {
+    Test { package: "padata", args, cfg: Some(cfg) }
+}
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    // padata: the protocol
+    Mutant {
+        name: "a slot can be written twice",
+        file: "crates/padata/src/ring.rs",
+        from: "assert!(!claimed_before, \"unit {index} ran twice\");",
+        to: "let _ = claimed_before;",
+        test: test("padata", &["the_second_write_is_refused"]),
+    },
+    Mutant {
+        name: "lightest units first",
+        file: "crates/padata/src/claim.rs",
+        from: "(Reverse(unit.weight), unit.index)",
+        to: "(unit.weight, unit.index)",
+        test: test("padata", &["heaviest_first"]),
+    },
+    Mutant {
+        name: "units of equal weight backwards",
+        file: "crates/padata/src/claim.rs",
+        from: "(Reverse(unit.weight), unit.index)",
+        to: "(Reverse(unit.weight), Reverse(unit.index))",
+        test: test("padata", &["heaviest_first"]),
+    },
+    Mutant {
+        name: "a done unit keeps its weight",
+        file: "crates/padata/src/claim.rs",
+        from: "flow.weight -= done.weight;",
+        to: "let _ = done.weight;",
+        test: test("padata", &["all_that_fits_is_in_flight"]),
+    },
+    Mutant {
+        name: "the gate takes one unit too many",
+        file: "crates/padata/src/claim.rs",
+        from: "flow.running == 0 || together.is_some_and(|weight| weight <= self.limit)",
+        to: "flow.running <= 1 || together.is_some_and(|weight| weight <= self.limit)",
+        test: modelled("loom", &["gate_keeps_the_limit"]),
+    },
+    Mutant {
+        name: "the end of the units wakes nobody",
+        file: "crates/padata/src/claim.rs",
+        from: "None if waiting => self.admitted.notify_all(),",
+        to: "None if waiting => {}",
+        test: test("padata", &["no_thread_stays_at_the_gate"]),
+    },
+    Mutant {
+        name: "stop wakes nobody",
+        file: "crates/padata/src/claim.rs",
+        from: "sync::lock(&gate.flow).next = self.units.len();\n                gate.admitted.notify_all();",
+        to: "sync::lock(&gate.flow).next = self.units.len();",
+        test: modelled("loom", &["gate_stops_while_threads_wait"]),
+    },
+    Mutant {
+        name: "stop deals on",
+        file: "crates/padata/src/claim.rs",
+        from: "cursor.0.swap(self.units.len(), Ordering::Relaxed);",
+        to: "cursor.0.swap(0, Ordering::Relaxed);",
+        test: test("padata", &["stop_leaves_nothing"]),
+    },
+    Mutant {
+        name: "a claim in two steps",
+        file: "crates/padata/src/claim.rs",
+        from: "self.units.get(cursor.0.fetch_add(1, Ordering::Relaxed)).copied()",
+        to: "{ let at = cursor.0.load(Ordering::Relaxed); cursor.0.store(at + 1, Ordering::Relaxed); \
+             self.units.get(at).copied() }",
+        test: modelled("loom", &["cursor_deals_each_unit_once"]),
+    },
+    // kernel-elf: limits and first matches
+    Mutant {
+        name: "the last section of a name counts",
+        file: "crates/kernel-elf/src/layout.rs",
+        from: "if !std::mem::replace(&mut seen[which as usize], true) {",
+        to: "if !std::mem::replace(&mut seen[which as usize], false) {",
+        test: test("kernel-elf", &["the_first_section_of_a_name_counts"]),
+    },
+    Mutant {
+        name: "registers of sparc are needed",
+        file: "crates/kernel-elf/src/module.rs",
+        from: "SymbolType = SymbolType(13)",
+        to: "SymbolType = SymbolType(12)",
+        test: test("kernel-elf", &["sparc_registers_are_not_needed_symbols"]),
+    },
+    Mutant {
+        name: "weak symbols are needed",
+        file: "crates/kernel-elf/src/module.rs",
+        from: "let weak = symbol.st_bind() == STB_WEAK;",
+        to: "let weak = symbol.st_bind() != STB_WEAK;",
+        test: test("kernel-elf", &["symbols_modinfo_and_versions"]),
+    },
+    // modindex: order
+    Mutant {
+        name: "the last line of modules.order counts",
+        file: "crates/modindex/src/plan/order.rs",
+        from: "places.entry(path).or_insert(place);",
+        to: "places.insert(path, place);",
+        test: test("xtask", &["--test", "goldens"]),
+    },
+    Mutant {
+        name: "another hash",
+        file: "crates/modindex/src/plan/order.rs",
+        from: "hash ^= hash << 4;",
+        to: "hash ^= hash << 5;",
+        test: test("xtask", &["--test", "goldens"]),
+    },
+    Mutant {
+        name: "longer lines of modules.order",
+        file: "crates/modindex/src/plan/order.rs",
+        from: "const LINE_MAX: usize = 4095;",
+        to: "const LINE_MAX: usize = 4096;",
+        test: test("xtask", &["--test", "goldens"]),
+    },
+    Mutant {
+        name: "search words count backwards",
+        file: "crates/modindex/src/plan/choose.rs",
+        from: "for word in config.searches.iter().rev() {",
+        to: "for word in config.searches.iter() {",
+        test: test("modindex", &["the_word_read_first_counts_most"]),
+    },
+    Mutant {
+        name: "updates2 is in updates",
+        file: "crates/modindex/src/plan/choose.rs",
+        from: "path.len() > dir.len() && path[dir.len()] == b'/' && path.starts_with(dir)",
+        to: "path.len() > dir.len() && path.starts_with(dir)",
+        test: test("modindex", &["the_word_read_first_counts_most"]),
+    },
+    Mutant {
+        name: "the first exporter owns a symbol",
+        file: "crates/modindex/src/merge/symbols.rs",
+        from: "Some((_, old)) => *old = symbol,",
+        to: "Some((_, old)) => { let _ = (old, symbol); }",
+        test: test("modindex", &["the_later_of_two_exporters_owns_a_symbol"]),
+    },
+    Mutant {
+        name: "ready modules in their order",
+        file: "crates/modindex/src/merge/graph.rs",
+        from: "while let Some(module) = ready.pop() {",
+        to: "while let Some(module) = (!ready.is_empty()).then(|| ready.remove(0)) {",
+        test: test("xtask", &["--test", "goldens"]),
+    },
+    Mutant {
+        name: "a line in the order of discovery",
+        file: "crates/modindex/src/merge/graph.rs",
+        from: "closure.sort_unstable_by_key(|module| order.place[module.index()]);",
+        to: "let _ = order;",
+        test: test("xtask", &["--test", "goldens"]),
+    },
+    Mutant {
+        name: "earlier values first",
+        file: "crates/modindex/src/format/write.rs",
+        from: "(entries[*at as usize].priority, Reverse(*at))",
+        to: "(entries[*at as usize].priority, *at)",
+        test: test("modindex", &["values_ascend_by_priority_then_later_first"]),
+    },
+    Mutant {
+        name: "the first devname counts",
+        file: "crates/modindex/src/emit/devname.rs",
+        from: "devname = Some(name);",
+        to: "devname = devname.or(Some(name));",
+        test: test("modindex", &["devname_takes_the_last_of_each_and_stops"]),
+    },
+    // modindex: publication
+    Mutant {
+        name: "temporary files are written through",
+        file: "crates/modindex/src/publish.rs",
+        from: "output.remove_leftovers(files, log);",
+        to: "let _ = (&output, &log);",
+        test: test("modindex", &["leftovers_of_a_killed_run"]),
+    },
+    Mutant {
+        name: "quick does not look at the list",
+        file: "crates/modindex/src/quick.rs",
+        from: "newest <= oldest && lists_the_modules(plan, dir.as_fd())",
+        to: "newest <= oldest && (lists_the_modules(plan, dir.as_fd()) || true)",
+        test: test("modindex", &["quick_sees_every_change"]),
+    },
+    // kmill: the command line
+    Mutant {
+        name: "POSIXLY_CORRECT does nothing",
+        file: "crates/kmill/src/getopt.rs",
+        from: "if self.posixly_correct {",
+        to: "if self.posixly_correct && self.operands.is_empty() {",
+        test: test("kmill", &["flags::tests"]),
+    },
+    Mutant {
+        name: "added options can be shortened",
+        file: "crates/kmill/src/getopt.rs",
+        from: "|(e, long)| e.abbreviable && long.as_bytes()",
+        to: "|(_, long)| long.as_bytes()",
+        test: test("kmill", &["added_names_are_seen_in_full_only"]),
+    },
+    Mutant {
+        name: "a version needs no second number",
+        file: "crates/kmill/src/applets/depmod/flags/version.rs",
+        from: ".and_then(after_number).is_some()",
+        to: ".is_some()",
+        test: test("kmill", &["version_numbers"]),
+    },
+];
