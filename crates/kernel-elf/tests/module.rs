@@ -20,8 +20,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Undefined symbols with their binding, and exported ones with their CRC.
-fn symbols(elf: &ModuleElf<'_>) -> (Vec<(String, bool)>, Vec<(String, u64)>) {
+/// Undefined symbols, each with whether it is weak.
+type Undefined = Vec<(String, bool)>;
+/// Exported symbols, each with its CRC.
+type Exported = Vec<(String, u64)>;
+
+fn symbols(elf: &ModuleElf<'_>) -> (Undefined, Exported) {
     let mut scan = SymbolScan::default();
     elf.scan_symbols(&mut scan).unwrap();
     let undefined = scan.undefined.iter().map(|symbol| (text(elf.name(symbol.name)), symbol.weak));
@@ -192,7 +196,7 @@ fn extended_section_numbering() {
     bytes[62..64].copy_from_slice(&[0xff, 0xff]); // e_shstrndx: SHN_XINDEX
     bytes[shoff + 32] = count; // sh_size of section header 0
     bytes[shoff + 40] = names; // its sh_link
-    read(&bytes, |elf| assert_eq!(elf.unwrap().modinfo().unwrap().count() > 0, true));
+    read(&bytes, |elf| assert!(elf.unwrap().modinfo().unwrap().count() > 0));
 }
 
 #[test]

@@ -8,7 +8,6 @@
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -21,8 +20,9 @@ use crate::plan::config::{Changed, read_all};
 /// What the kernel build installs beside the modules.
 const INPUTS: [&str; 3] = ["modules.order", "modules.builtin", "modules.builtin.modinfo"];
 
-/// Whether the index in `output` is what a run of this plan would write.
-pub fn is_up_to_date(plan: &Plan, output: &Path, log: &mut Log<'_>) -> bool {
+/// Whether the index that there is already is what a run of this plan would write.
+pub fn is_up_to_date(plan: &Plan, log: &mut Log<'_>) -> bool {
+    let output = &plan.request.output;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = match rustix::fs::open(output, flags, Mode::empty()) {
         Ok(dir) => dir,

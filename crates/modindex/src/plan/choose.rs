@@ -8,8 +8,11 @@
 //! the same way.
 
 use std::cmp::Reverse;
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::config::{Config, Search};
+use super::request::absolute;
 
 /// How a path ranks among those of its module name; greater wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +27,7 @@ pub(super) struct Ranking<'a> {
     overrides: Vec<&'a [u8]>,
     /// Directory and the number of its word; relative to the tree, or absolute.
     within_tree: Vec<(&'a [u8], i64)>,
-    absolute: Vec<(&'a [u8], i64)>,
+    absolute: Vec<(Vec<u8>, i64)>,
     builtin: i64,
 }
 
@@ -45,7 +48,8 @@ impl<'a> Ranking<'a> {
                 Search::Builtin => ranking.builtin = number,
                 Search::External => {
                     for dir in config.externals.iter().rev() {
-                        ranking.absolute.push((dir, number));
+                        let path = absolute(OsStr::from_bytes(dir)).unwrap_or_default();
+                        ranking.absolute.push((path.into_os_string().into_vec(), number));
                         number += 1;
                     }
                 }
@@ -69,10 +73,11 @@ impl<'a> Ranking<'a> {
             path.len() > dir.len() && path[dir.len()] == b'/' && path.starts_with(dir)
         };
         let in_tree = relative.into_iter().flat_map(|relative| {
-            self.within_tree.iter().filter(move |(dir, _)| inside(dir, relative))
+            let within = self.within_tree.iter().filter(move |(dir, _)| inside(dir, relative));
+            within.map(|(_, number)| *number)
         });
         let outside = self.absolute.iter().filter(|(dir, _)| inside(dir, path));
-        let search = in_tree.chain(outside).map(|(_, number)| *number).max();
+        let search = in_tree.chain(outside.map(|(_, number)| *number)).max();
         Rank { overridden, search: search.unwrap_or(self.builtin) }
     }
 }

@@ -12,7 +12,7 @@ mod request;
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -78,7 +78,13 @@ impl Plan {
         if modules.len() >= MODULES_MAX {
             return Err(Error::TooManyModules { errno: Errno::RANGE });
         }
-        let order = read_beside(&request.tree, &dir, "modules.order", log);
+        let order = match &dir {
+            Ok(dir) => read_in(&request.tree, dir.as_fd(), "modules.order", log),
+            Err(errno) => {
+                log(Diagnostic::TreeMissing { dir: path_bytes(&request.tree), errno: *errno });
+                None
+            }
+        };
         if let Err(order::Corrupt(line)) = order::sort(&mut modules, order.as_deref()) {
             log(Diagnostic::OrderCorrupt { dir: path_bytes(&request.tree), line });
         }
@@ -90,7 +96,10 @@ impl Plan {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         match (&self.dir, module.relative()) {
             // Below a directory that is open the kernel has less to look up.
-            (Ok(dir), Some(relative)) => rustix::fs::openat(dir, relative, flags, Mode::empty()),
+            (Ok(dir), Some(relative)) if !relative.starts_with(b"/") => {
+                rustix::fs::openat(dir, relative, flags, Mode::empty())
+            }
+            // Outside of the tree; or the path has two slashes where the tree ends.
             _ => rustix::fs::open(&*module.path, flags, Mode::empty()),
         }
     }
@@ -106,33 +115,44 @@ impl Plan {
     /// What is known of a module's file without opening it.
     pub(crate) fn stat(&self, module: &ModuleFile) -> Result<Stat, Errno> {
         match (&self.dir, module.relative()) {
-            (Ok(dir), Some(relative)) => rustix::fs::statat(dir, relative, AtFlags::empty()),
+            (Ok(dir), Some(relative)) if !relative.starts_with(b"/") => {
+                rustix::fs::statat(dir, relative, AtFlags::empty())
+            }
             _ => rustix::fs::stat(&*module.path),
         }
     }
 
-    /// The text of a file beside the modules, or None, with a warning.
+    /// The text of a list beside the modules that an output file is made from, or
+    /// None, with a warning.
     pub(crate) fn read_beside(&self, name: &'static str, log: &mut Log<'_>) -> Option<Vec<u8>> {
-        read_beside(&self.request.tree, &self.dir, name, log)
+        let request = &self.request;
+        match &self.dir {
+            Ok(dir) => read_in(&request.tree, dir.as_fd(), name, log),
+            Err(_) if request.output == request.tree => {
+                // When kmod comes here it has made the directory, for its output.
+                let (dir, errno) = (path_bytes(&request.tree), Errno::NOENT);
+                log(Diagnostic::InputMissing { name, dir, errno });
+                None
+            }
+            Err(errno) => {
+                log(Diagnostic::TreeMissing { dir: path_bytes(&request.tree), errno: *errno });
+                None
+            }
+        }
     }
 }
 
-fn read_beside(
+fn read_in(
     tree: &Path,
-    dir: &Result<OwnedFd, Errno>,
+    dir: BorrowedFd<'_>,
     name: &'static str,
     log: &mut Log<'_>,
 ) -> Option<Vec<u8>> {
-    let dir = match dir {
-        Ok(dir) => dir.as_fd(),
-        Err(errno) => {
-            log(Diagnostic::TreeMissing { dir: path_bytes(tree), errno: *errno });
-            return None;
-        }
-    };
     let file = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
     match file.and_then(config::read_all) {
         Ok(text) => Some(text),
+        // A directory has no lines.
+        Err(Errno::ISDIR) => Some(Vec::new()),
         Err(errno) => {
             log(Diagnostic::InputMissing { name, dir: path_bytes(tree), errno });
             None
@@ -164,7 +184,9 @@ fn search(
         match discover::open_dir(path) {
             Ok(root) => {
                 let found = discover::walk(root, path, &config.excludes, log);
-                files.extend(found.iter().map(|found| module_at(path, tree, found)));
+                // A relative one is walked from where we are, and its modules are named from `/`.
+                let path = absolute(path.as_os_str()).unwrap_or_else(|_| path.to_owned());
+                files.extend(found.iter().map(|found| module_at(&path, tree, found)));
             }
             Err(errno) => log(Diagnostic::OpenDir { path: external.clone(), errno }),
         }

@@ -33,6 +33,8 @@ pub struct Request {
     pub version: OsString,
     /// Directory of the tree, `…/lib/modules/VERSION`.
     pub tree: PathBuf,
+    /// Directory that the files go to; the same, unless others are asked for.
+    pub output: PathBuf,
     /// Which modules.
     pub select: Select,
     /// The kernel's own symbols, if they are to be checked.

@@ -64,6 +64,7 @@ impl Fixture {
         Request {
             version: self.written.version.clone().into(),
             tree: self.tree().to_owned(),
+            output: self.tree().to_owned(),
             select: Select::All { configs: Some(vec![self.written.config_dir.clone()]) },
             kernel_symbols: None,
             report_unresolved: false,

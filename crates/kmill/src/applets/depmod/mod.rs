@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use modindex::plan::{KernelSymbolFile, Select, absolute};
 use modindex::publish::Durability;
@@ -65,13 +65,13 @@ fn version() -> String {
 }
 
 fn run(options: Options, messages: &mut Messages) -> Result<u8, Error> {
-    let Some((request, output)) = request(&options, messages) else { return Ok(1) };
+    let Some(request) = request(&options, messages) else { return Ok(1) };
     if options.quick && options.show {
         return Ok(0);
     }
 
     let mut phases = Phases::default();
-    let plan = phases.time("plan", || plan(request, &options, &output, messages))?;
+    let plan = phases.time("plan", || plan(request, &options, messages))?;
     let Some(plan) = plan else { return Ok(0) };
     let pool = Pool::new(threads(&options, &plan));
     let hash = NameHash::default();
@@ -86,7 +86,7 @@ fn run(options: Options, messages: &mut Messages) -> Result<u8, Error> {
     let status = if options.show {
         show_files(&files, messages)
     } else {
-        phases.time("publish", || publish_files(&options, &output, &files, &pool, messages))?
+        phases.time("publish", || publish_files(&options, &plan, &files, &pool, messages))?
     };
     if options.time {
         messages.raw(phases.to_string().as_bytes());
@@ -102,7 +102,6 @@ fn run(options: Options, messages: &mut Messages) -> Result<u8, Error> {
 fn plan(
     request: Request,
     options: &Options,
-    output: &Path,
     messages: &mut Messages,
 ) -> Result<Option<Plan>, Error> {
     // What the plan has to say comes behind what the quick look has.
@@ -112,7 +111,7 @@ fn plan(
         match &plan {
             Ok(plan) => {
                 let log = &mut |diagnostic| messages.log(diagnostic);
-                if quick::is_up_to_date(plan, output, log) {
+                if quick::is_up_to_date(plan, log) {
                     return Ok(None);
                 }
             }
@@ -127,7 +126,7 @@ fn plan(
 
 fn publish_files(
     options: &Options,
-    output: &Path,
+    plan: &Plan,
     files: &[OutputFile],
     pool: &Pool,
     messages: &mut Messages,
@@ -136,7 +135,7 @@ fn publish_files(
     let own_tree = options.basedir.is_none() && options.outdir.is_none();
     let how =
         Durability { sync: options.sync.unwrap_or(own_tree), interrupted: &|| interrupts.caught() };
-    publish(output, files, how, pool, &mut |diagnostic| messages.log(diagnostic))?;
+    publish(&plan.request.output, files, how, pool, &mut |diagnostic| messages.log(diagnostic))?;
     Ok(0)
 }
 
@@ -147,9 +146,8 @@ fn show_files(files: &[OutputFile], messages: &mut Messages) -> u8 {
     messages.shown(written.and_then(|()| out.flush()))
 }
 
-/// What is asked for, and where the files go. None: it makes no sense, and that
-/// has been said.
-fn request(options: &Options, messages: &mut Messages) -> Option<(Request, PathBuf)> {
+/// What is asked for. None: it makes no sense, and that has been said.
+fn request(options: &Options, messages: &mut Messages) -> Option<Request> {
     let mut operands = options.operands.iter();
     let mut directory = |what: &str, dir: &Option<OsString>| match dir {
         None => Some(Vec::new()),
@@ -199,17 +197,17 @@ fn request(options: &Options, messages: &mut Messages) -> Option<(Request, PathB
         (None, Some(file)) => Some(KernelSymbolFile::SystemMap(file.into())),
         (None, None) => None,
     };
-    let request = Request {
+    Some(Request {
         version,
         tree,
+        output,
         select,
         kernel_symbols,
         report_unresolved: options.errsyms,
         symbol_prefix: options.symbol_prefix,
         say_dependencies: options.verbose > 0,
         warn_duplicates: options.warn,
-    };
-    Some((request, output))
+    })
 }
 
 fn threads(options: &Options, plan: &Plan) -> NonZeroUsize {

@@ -32,6 +32,7 @@ pub(super) fn index(subject: &Subject, output: &Path) -> Result<Run, Error> {
     let request = Request {
         version: subject.version.clone(),
         tree: below(&subject.root, subject),
+        output: below(output, subject),
         select: Select::All { configs: subject.config.clone().map(|config| vec![config]) },
         kernel_symbols: None,
         report_unresolved: false,
@@ -47,7 +48,7 @@ pub(super) fn index(subject: &Subject, output: &Path) -> Result<Run, Error> {
     let index = phases.time("merge", || merge(&plan, &hash, &summaries, log))?;
     let files = phases.time("emit", || emit(&index, Show::Files, &pool, log))?;
     let how = Durability { sync: false, interrupted: &|| None };
-    phases.time("publish", || publish(&below(output, subject), &files, how, &pool, log))?;
+    phases.time("publish", || publish(&plan.request.output, &files, how, &pool, log))?;
     Ok(Run {
         modules: plan.modules.len(),
         module_bytes: plan.modules.iter().map(bytes).sum(),
