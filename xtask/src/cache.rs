@@ -13,7 +13,6 @@
 //!
 //! A directory of `kernels` is complete when it has its name: it is made below `tmp` and renamed.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -78,17 +77,8 @@ impl Codec {
 impl Cache {
     /// The directory that `--cache` or the environment names. It need not exist.
     pub(crate) fn locate(matches: &Matches) -> Result<Self> {
-        let var = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-        let root = match matches.value("--cache") {
-            Some(dir) => PathBuf::from(dir),
-            None => match (var("KMILL_CACHE"), var("XDG_CACHE_HOME"), var("HOME")) {
-                (Some(dir), _, _) => dir.into(),
-                (None, Some(dir), _) => Path::new(&dir).join("kmill"),
-                (None, None, Some(home)) => Path::new(&home).join(".cache/kmill"),
-                (None, None, None) => return Err("no --cache, KMILL_CACHE or HOME".into()),
-            },
-        };
-        Ok(Cache { root: std::path::absolute(root)? })
+        let root = debkernel::cache_dir(matches.value("--cache"))?;
+        Ok(Cache { root })
     }
 
     pub(crate) fn packages(&self) -> PathBuf {

@@ -18,8 +18,6 @@ mod args;
 mod bench;
 mod cache;
 mod ci;
-mod command;
-mod error;
 mod files;
 pub mod goldens;
 mod jobs;
@@ -33,7 +31,8 @@ mod report;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use error::Error;
+pub use debkernel::error::Error;
+pub(crate) use debkernel::{command, error};
 
 use args::{Opt, Task};
 

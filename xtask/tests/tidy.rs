@@ -14,13 +14,14 @@ const LINES_MAX: usize = 800;
 const UNSAFE: [&str; 2] = ["crates/padata/src/erase.rs", "crates/padata/src/ring.rs"];
 
 /// Which of our crates each may use, besides in its tests.
-const LAYERS: [(&str, &[&str]); 6] = [
+const LAYERS: [(&str, &[&str]); 7] = [
+    ("debkernel", &[]),
     ("padata", &[]),
     ("kernel-elf", &[]),
     ("modgen", &[]),
     ("modindex", &["kernel-elf", "padata"]),
-    ("kmill", &["kernel-elf", "modgen", "modindex", "padata"]),
-    ("xtask", &["kernel-elf", "kmill", "modgen", "modindex", "padata"]),
+    ("kmill", &["debkernel", "kernel-elf", "modgen", "modindex", "padata"]),
+    ("xtask", &["debkernel", "kernel-elf", "kmill", "modgen", "modindex", "padata"]),
 ];
 
 fn root() -> PathBuf {

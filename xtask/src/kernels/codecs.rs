@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::apt::Package;
 use crate::Result;
 use crate::cache::{Cache, Codec, STAMP};
 use crate::command;
@@ -14,6 +13,7 @@ use crate::error::Context;
 use crate::files;
 use crate::jobs;
 use crate::report;
+use debkernel::apt::Package;
 
 /// Files per run of a tool: enough that starting it costs nothing, few enough that the last runs
 /// do not leave a core idle.

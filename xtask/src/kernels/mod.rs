@@ -6,16 +6,16 @@
 //! codecs  the same, compressed as kernels do      gz, xz, zst
 //! ```
 
-mod apt;
 mod codecs;
 mod unpack;
 
 use crate::Result;
 use crate::args::Matches;
 use crate::cache::{Cache, Codec};
+use crate::command;
 use crate::report::{self, Table};
 
-use apt::Wanted;
+use debkernel::apt::{self, Wanted};
 
 /// The kernel series that figures are about.
 const SERIES: &str = "6.12";
@@ -35,13 +35,18 @@ pub(crate) fn run(matches: &Matches) -> Result<()> {
         arches.push("amd64");
     }
     apt::check_tools()?;
+    for tool in ["gzip", "xz", "zstd"] {
+        if !command::exists(tool) {
+            return Err(format!("{tool} is not here (packages gzip, xz-utils, zstd)").into());
+        }
+    }
     for arch in arches {
         let wanted = Wanted {
             arch,
             version: matches.value("--version").unwrap_or(SERIES),
             small: matches.has("--small"),
         };
-        let package = apt::choose(&wanted)?;
+        let package = apt::choose(&wanted, &mut report::note)?;
         unpack::kernel(&cache, &package)?;
         for &codec in &codecs {
             codecs::tree(&cache, &package, codec)?;

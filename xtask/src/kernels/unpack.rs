@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::apt::{self, Package};
 use super::codecs;
 use crate::Result;
 use crate::cache::{Cache, Codec};
@@ -13,6 +12,7 @@ use crate::error::Context;
 use crate::files;
 use crate::program::{self, Profile};
 use crate::report;
+use debkernel::apt::{self, Package};
 
 /// What the -dbg package takes, packed and unpacked, with some room.
 const DEBUG_BYTES: u64 = 9 << 30;
@@ -27,7 +27,8 @@ pub(super) fn kernel(cache: &Cache, package: &Package) -> Result<()> {
     if kernel.join(Codec::None.name()).is_dir() && boot.is_dir() {
         return Ok(());
     }
-    let image = apt::download(&package.image(), &package.arch, &cache.packages())?;
+    let image =
+        apt::download(&package.image(), &package.arch, &cache.packages(), &mut report::note)?;
     report::note(&format!("unpacking {}", package.image()));
     let work = cache.work()?;
     let unpacked = work.path().join("unpacked");
@@ -68,7 +69,7 @@ pub(super) fn kernel(cache: &Cache, package: &Package) -> Result<()> {
 fn symvers(cache: &Cache, package: &Package, work: &Path) -> Result<Vec<u8>> {
     let headers = package.headers();
     if apt::is_known(&headers, &package.arch) {
-        let file = apt::download(&headers, &package.arch, &cache.packages())?;
+        let file = apt::download(&headers, &package.arch, &cache.packages(), &mut report::note)?;
         let unpacked = work.join("headers");
         unpack(&file, &unpacked)?;
         let table = unpacked.join("usr/src").join(&headers).join("Module.symvers");
@@ -121,7 +122,8 @@ pub(super) fn debug(cache: &Cache, package: &Package) -> Result<()> {
     if free < DEBUG_BYTES {
         return Err(enough(free, &cache.packages()).into());
     }
-    let file = apt::download(&package.debug(), &package.arch, &cache.packages())?;
+    let file =
+        apt::download(&package.debug(), &package.arch, &cache.packages(), &mut report::note)?;
     report::note(&format!("unpacking {} (6.7 GB)", package.debug()));
     let work = cache.work()?;
     let unpacked = work.path().join("debug");

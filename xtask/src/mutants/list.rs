@@ -193,9 +193,30 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "temporary files are written through",
         file: "crates/modindex/src/publish.rs",
-        from: "output.remove_leftovers(files, log);",
-        to: "let _ = (&output, &log);",
+        from: "                rustix::fs::unlinkat(&self.dir, name, AtFlags::empty())?;\n",
+        to: "",
         test: test("modindex", &["leftovers_of_a_killed_run"]),
+    },
+    Mutant {
+        name: "modules.dep.bin is renamed in its place",
+        file: "crates/modindex/src/publish.rs",
+        from: "const LAST: &str = \"modules.dep.bin\";",
+        to: "const LAST: &str = \"modules.devname\";",
+        test: test("modindex", &["what_cannot_be_renamed"]),
+    },
+    Mutant {
+        name: "an interrupted run leaves its files",
+        file: "crates/modindex/src/publish.rs",
+        from: "if self.left > 0 {",
+        to: "if self.left > usize::MAX - 1 {",
+        test: test("modindex", &["an_interrupted_run_changes_nothing"]),
+    },
+    Mutant {
+        name: "a directory loop is followed",
+        file: "crates/modindex/src/plan/discover.rs",
+        from: "if self.levels.iter().any(is_it) {",
+        to: "if self.levels.iter().any(is_it) && self.levels.len() > 9 {",
+        test: test("modindex", &["a_link_to_a_directory_is_followed"]),
     },
     Mutant {
         name: "quick does not look at the list",

@@ -34,13 +34,16 @@ impl From<io::Error> for Error {
 }
 
 /// Puts what was being done in front of an error.
-pub(crate) trait Context<T> {
+pub trait Context<T> {
     /// `what` is a fragment that goes before a colon.
-    fn context(self, what: impl FnOnce() -> String) -> crate::Result<T>;
+    fn context(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T, E: fmt::Display> Context<T> for Result<T, E> {
-    fn context(self, what: impl FnOnce() -> String) -> crate::Result<T> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| Error(format!("{}: {error}", what())))
     }
 }
+
+/// What everything here returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

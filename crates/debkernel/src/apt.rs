@@ -4,55 +4,59 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Result;
 use crate::command;
 use crate::error::Context;
-use crate::report;
+use crate::error::Result;
 
 /// What was asked for.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
-    pub(super) arch: &'a str,
+pub struct Wanted<'a> {
+    /// amd64, arm64, s390x or i386.
+    pub arch: &'a str,
     /// A release, or the first components of one.
-    pub(super) version: &'a str,
-    pub(super) small: bool,
+    pub version: &'a str,
+    /// The cloud flavour, where there is one.
+    pub small: bool,
 }
 
 /// One kernel that apt knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Package {
+pub struct Package {
     /// The release with its flavour: what `uname -r` says there.
-    pub(super) release: String,
-    pub(super) arch: String,
+    pub release: String,
+    /// Debian's name of the architecture.
+    pub arch: String,
 }
 
 impl Package {
-    pub(super) fn image(&self) -> String {
+    /// The package with the modules.
+    pub fn image(&self) -> String {
         format!("linux-image-{}", self.release)
     }
 
-    pub(super) fn headers(&self) -> String {
+    /// The package with Module.symvers.
+    pub fn headers(&self) -> String {
         format!("linux-headers-{}", self.release)
     }
 
-    pub(super) fn debug(&self) -> String {
+    /// The package with the debug info.
+    pub fn debug(&self) -> String {
         format!("linux-image-{}-dbg", self.release)
     }
 
     /// The name of the kernel's directory in the cache. The flavour in a release need not tell
     /// the architecture: `686-pae` does not.
-    pub(super) fn directory(&self) -> String {
+    pub fn directory(&self) -> String {
         format!("{}-{}", self.release, self.arch)
     }
 }
 
 /// Fails early, with one sentence, where this cannot work.
-pub(super) fn check_tools() -> Result<()> {
-    for tool in ["apt-get", "apt-cache", "dpkg", "dpkg-deb", "gzip", "xz", "zstd"] {
+pub fn check_tools() -> Result<()> {
+    for tool in ["apt-get", "apt-cache", "dpkg", "dpkg-deb"] {
         if !command::exists(tool) {
             return Err(format!(
-                "{tool} is not here: kernels come from Debian's archive, through apt (packages \
-                 apt, dpkg, gzip, xz-utils, zstd)"
+                "{tool} is not here: kernels come from Debian's archive, through apt and dpkg"
             )
             .into());
         }
@@ -76,7 +80,7 @@ fn flavours(arch: &str, small: bool) -> Result<&'static [&'static str]> {
 }
 
 /// Picks the newest release of the wanted version, or else the newest of all.
-pub(super) fn choose(wanted: &Wanted<'_>) -> Result<Package> {
+pub fn choose(wanted: &Wanted<'_>, note: &mut dyn FnMut(&str)) -> Result<Package> {
     let flavours = flavours(wanted.arch, wanted.small)?;
     let mut found = newest(wanted, flavours)?;
     if found.is_none() {
@@ -88,7 +92,7 @@ pub(super) fn choose(wanted: &Wanted<'_>) -> Result<Package> {
         format!("apt knows no kernel for {} ({})", wanted.arch, flavours.join(", "))
     })?;
     if !is_version(wanted.version, &release) {
-        report::note(&format!(
+        note(&format!(
             "the archive has no kernel {} for {}; taking the newest, {release}",
             wanted.version, wanted.arch
         ));
@@ -128,11 +132,33 @@ fn newest(wanted: &Wanted<'_>, flavours: &[&str]) -> Result<Option<String>> {
 }
 
 /// Whether apt has that package for that architecture.
-pub(super) fn is_known(name: &str, arch: &str) -> bool {
+pub fn is_known(name: &str, arch: &str) -> bool {
     let mut show = Command::new("apt-cache");
     show.args(["show", "--no-all-versions", &format!("{name}:{arch}")]);
     // It fails where there is no such package.
     command::output(&mut show).is_ok_and(|output| !output.is_empty())
+}
+
+/// The size of a package's file in bytes, as apt knows it before the download.
+///
+/// # Errors
+/// apt has no such package, or does not say.
+pub fn size(name: &str, arch: &str) -> Result<u64> {
+    let mut show = Command::new("apt-cache");
+    show.args(["show", "--no-all-versions", &format!("{name}:{arch}")]);
+    let output = command::output(&mut show)?;
+    let text = String::from_utf8_lossy(&output).into_owned();
+    let size = text.lines().find_map(|line| line.strip_prefix("Size: ")?.parse().ok());
+    size.ok_or_else(|| format!("apt-cache show {name}:{arch} gives no size").into())
+}
+
+/// The architecture that packages are for here.
+///
+/// # Errors
+/// dpkg cannot be asked.
+pub fn native_arch() -> Result<String> {
+    let output = command::output(Command::new("dpkg").arg("--print-architecture"))?;
+    Ok(String::from_utf8_lossy(&output).trim().to_owned())
 }
 
 /// `6.12.1+deb12-amd64` with the flavour `amd64`: the version has three numbers (packages with
@@ -172,11 +198,16 @@ fn update(arch: &str) -> Result<()> {
 }
 
 /// Downloads a package, unless it is there; returns the file.
-pub(super) fn download(name: &str, arch: &str, packages: &Path) -> Result<PathBuf> {
+pub fn download(
+    name: &str,
+    arch: &str,
+    packages: &Path,
+    note: &mut dyn FnMut(&str),
+) -> Result<PathBuf> {
     if let Some(file) = downloaded(name, arch, packages)? {
         return Ok(file);
     }
-    report::note(&format!("downloading {name}:{arch}"));
+    note(&format!("downloading {name}:{arch}"));
     fs::create_dir_all(packages).context(|| format!("creating {}", packages.display()))?;
     // In a directory of its own, so that what is cut short never looks like a package.
     let work = tempfile::tempdir_in(packages)?;
