@@ -1,5 +1,21 @@
-//! Numbers as C's scanf reads them: kmod reads kernel versions and device numbers
-//! with it, and what it lets pass others have come to write.
+//! Text as C's stdio reads it: kmod reads its lists with fgets, and kernel versions
+//! and device numbers with scanf, and what these let pass others have come to write.
+
+/// Lines as fgets yields them into `room` bytes, of which one is for its NUL: with
+/// their newline, in pieces where they are longer, and only up to a NUL.
+pub(crate) fn lines(text: &[u8], room: usize) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let window = &rest[..rest.len().min(room - 1)];
+        let end = memchr::memchr(b'\n', window).map_or(window.len(), |at| at + 1);
+        let (line, behind) = rest.split_at(end);
+        rest = behind;
+        Some(&line[..memchr::memchr(0, line).unwrap_or(line.len())])
+    })
+}
 
 /// scanf's `%u`: white space, a sign, digits; and what stands behind them. A
 /// number that is too large wraps, or is the largest one, as glibc has it.
@@ -30,7 +46,16 @@ pub fn unsigned(text: &[u8]) -> Option<(u32, &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::unsigned;
+    use super::{lines, unsigned};
+
+    #[test]
+    fn lines_are_those_of_fgets() {
+        let read = |text: &'static [u8]| lines(text, 5).collect::<Vec<_>>();
+        assert_eq!(read(b"ab\n\ncd"), [&b"ab\n"[..], b"\n", b"cd"]);
+        assert_eq!(read(b"abcd\nx"), [&b"abcd"[..], b"\n", b"x"]);
+        assert_eq!(read(b"a\0b\nc"), [&b"a"[..], b"c"]);
+        assert_eq!(read(b"").len(), 0);
+    }
 
     #[test]
     fn numbers_are_those_of_glibc() {

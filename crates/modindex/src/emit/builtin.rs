@@ -8,9 +8,12 @@ use crate::diagnostic::{Diagnostic, Log};
 use crate::format::write::Entry;
 use crate::merge::Index;
 use crate::plan::module_file::module_name;
+use crate::scan;
 
-/// Longest line, and longest field, that is read in one piece.
-const LINE_MAX: usize = 4095;
+/// Room for a line of modules.builtin (PATH_MAX).
+const LINE_ROOM: usize = 4096;
+
+/// Longest field that is read in one piece.
 const FIELD_MAX: usize = 4096;
 
 /// Module names, from modules.builtin.
@@ -19,13 +22,7 @@ pub(super) fn names(index: &Index<'_>, log: &mut Log<'_>) -> Written {
         return Ok(Vec::new());
     };
     let mut names = Vec::new();
-    let mut rest = &text[..];
-    while !rest.is_empty() {
-        let window = &rest[..rest.len().min(LINE_MAX)];
-        let end = memchr::memchr(b'\n', window).map_or(window.len(), |at| at + 1);
-        let (line, behind) = rest.split_at(end);
-        rest = behind;
-        let line = &line[..memchr::memchr(0, line).unwrap_or(line.len())];
+    for line in scan::lines(&text, LINE_ROOM) {
         if !line.first().is_some_and(u8::is_ascii_alphabetic) {
             log(Diagnostic::BuiltinLine { line: line.into() });
             continue;

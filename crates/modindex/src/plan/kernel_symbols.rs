@@ -8,9 +8,10 @@ use super::config::read_file;
 use super::request::KernelSymbolFile;
 use crate::diagnostic::{Diagnostic, Log, path_bytes};
 use crate::error::Error;
+use crate::scan;
 
-/// Longest line that is read in one piece; what is longer counts as several lines.
-const LINE_MAX: usize = 10_239;
+/// Room for a line.
+const LINE_ROOM: usize = 10_240;
 
 /// Symbols in the order in which they were read; a later one of the same name counts.
 #[derive(Clone, Debug, Default)]
@@ -56,23 +57,6 @@ pub(crate) fn strip_prefix(name: &[u8], prefix: Option<u8>) -> &[u8] {
     }
 }
 
-/// Lines with their newline, at most [`LINE_MAX`] bytes long, up to a NUL.
-fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    let mut rest = text;
-    let mut number = 0;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let window = &rest[..rest.len().min(LINE_MAX)];
-        let end = memchr::memchr(b'\n', window).map_or(window.len(), |at| at + 1);
-        let (line, behind) = rest.split_at(end);
-        rest = behind;
-        number += 1;
-        Some((number, &line[..memchr::memchr(0, line).unwrap_or(line.len())]))
-    })
-}
-
 /// `c0294200 R __ksymtab_devfs_alloc_devnum`
 fn system_map(
     text: &[u8],
@@ -81,7 +65,7 @@ fn system_map(
     log: &mut Log<'_>,
 ) -> Vec<(Box<[u8]>, Crc)> {
     let mut symbols = Vec::new();
-    for (number, line) in lines(text) {
+    for (number, line) in (1..).zip(scan::lines(text, LINE_ROOM)) {
         let Some(name) = line.splitn(3, |byte| *byte == b' ').nth(2) else {
             log(Diagnostic::MapLine { file: file.into(), line: number, text: line.into() });
             continue;
@@ -105,7 +89,7 @@ fn symvers(
     log: &mut Log<'_>,
 ) -> Vec<(Box<[u8]>, Crc)> {
     let mut symbols = Vec::new();
-    for (number, line) in lines(text) {
+    for (number, line) in (1..).zip(scan::lines(text, LINE_ROOM)) {
         let mut words =
             line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
         let (Some(version), Some(symbol), Some(b"vmlinux")) =

@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 
 use super::module_file::ModuleFile;
+use crate::scan;
 
 /// Buckets of kmod's table of modules, which never grows.
 pub(crate) const MODULE_BUCKETS: u32 = 512;
 /// Buckets of its table of symbols.
 pub(crate) const SYMBOL_BUCKETS: u32 = 2048;
 
-/// The longest line that is read in one piece (PATH_MAX less its NUL).
-const LINE_MAX: usize = 4095;
+/// Room for a line of modules.order (PATH_MAX).
+const LINE_ROOM: usize = 4096;
 
 /// The place of `key` when kmod walks its hash table: by bucket, then by bytes.
 pub(crate) fn hash_order(key: &[u8], buckets: u32) -> (u32, &[u8]) {
@@ -85,19 +86,10 @@ pub(super) fn sort(modules: &mut [ModuleFile], order: Option<&[u8]>) -> Result<(
     Ok(())
 }
 
-/// The paths of modules.order. A line holds at most [`LINE_MAX`] bytes, and ends
-/// where it has a NUL.
+/// The paths of modules.order.
 fn listed(text: &[u8]) -> Result<Vec<&[u8]>, Corrupt> {
     let mut paths = Vec::new();
-    let mut rest = text;
-    let mut number = 0;
-    while !rest.is_empty() {
-        let window = &rest[..rest.len().min(LINE_MAX)];
-        let end = memchr::memchr(b'\n', window).map_or(window.len(), |at| at + 1);
-        let (line, behind) = rest.split_at(end);
-        rest = behind;
-        number += 1;
-        let line = &line[..memchr::memchr(0, line).unwrap_or(line.len())];
+    for (number, line) in (1..).zip(scan::lines(text, LINE_ROOM)) {
         match line {
             [] => {}
             [path @ .., b'\n'] => paths.push(path),
@@ -117,9 +109,9 @@ mod tests {
         assert_eq!(listed(b"a.ko\n\nb.ko"), Err(Corrupt(3)));
         assert_eq!(listed(b"a\0b\n"), Err(Corrupt(1)));
         assert_eq!(listed(b"\0b\na\n"), Ok(vec![&b"a"[..]]));
-        let long = [vec![b'x'; LINE_MAX], b"\n".to_vec()].concat();
+        let long = [vec![b'x'; 4095], b"\n".to_vec()].concat();
         assert_eq!(listed(&long), Err(Corrupt(1)));
-        let fits = [vec![b'x'; LINE_MAX - 1], b"\n".to_vec()].concat();
-        assert_eq!(listed(&fits), Ok(vec![&fits[..LINE_MAX - 1]]));
+        let fits = [vec![b'x'; 4094], b"\n".to_vec()].concat();
+        assert_eq!(listed(&fits), Ok(vec![&fits[..4094]]));
     }
 }
