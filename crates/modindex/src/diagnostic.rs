@@ -4,7 +4,6 @@
 //! stand in one table here. What kmod does not say (because it aborts, hangs or
 //! exits 0 where we report) is marked "ours" and listed in COMPAT.md.
 
-use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -236,7 +235,7 @@ pub fn strerror(errno: Errno) -> String {
 
 /// A path's bytes, for a diagnostic.
 pub(crate) fn path_bytes(path: &Path) -> Bytes {
-    Cow::Borrowed(path.as_os_str().as_bytes()).into()
+    path.as_os_str().as_bytes().into()
 }
 
 /// Appends pieces of a message.

@@ -56,8 +56,7 @@ pub fn publish(
 ) -> Result<(), Error> {
     make_dir(dir).map_err(|errno| Error::CreateDir { dir: path_bytes(dir), errno })?;
     let output = Output::lock(dir, log)?;
-    let mut staged = Staged { output: &output, files, left: 0 };
-    staged.left = files.len();
+    let mut staged = Staged { output: &output, files, renamed: false };
     // Writing the largest file takes as long as all others together.
     let written = pool.map(
         files,
@@ -148,7 +147,7 @@ impl<'a> Output<'a> {
 struct Staged<'a> {
     output: &'a Output<'a>,
     files: &'a [OutputFile],
-    left: usize,
+    renamed: bool,
 }
 
 impl Staged<'_> {
@@ -160,14 +159,14 @@ impl Staged<'_> {
                 self.output.error(file.name, "rename a temporary file to", errno)
             })?;
         }
-        self.left = 0;
+        self.renamed = true;
         Ok(())
     }
 }
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        if self.left > 0 {
+        if !self.renamed {
             for file in self.files {
                 // One that was never made, or is renamed already, is no loss.
                 let name = temporary(file.name);

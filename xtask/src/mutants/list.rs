@@ -207,8 +207,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an interrupted run leaves its files",
         file: "crates/modindex/src/publish.rs",
-        from: "if self.left > 0 {",
-        to: "if self.left > usize::MAX - 1 {",
+        from: "if !self.renamed {",
+        to: "if self.files.is_empty() {",
         test: test("modindex", &["an_interrupted_run_changes_nothing"]),
     },
     Mutant {
