@@ -136,9 +136,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "longer lines of modules.order",
         file: "crates/modindex/src/plan/order.rs",
-        from: "const LINE_MAX: usize = 4095;",
-        to: "const LINE_MAX: usize = 4096;",
-        test: test("xtask", &["--test", "goldens"]),
+        from: "const LINE_ROOM: usize = 4096;",
+        to: "const LINE_ROOM: usize = 4097;",
+        test: test("modindex", &["order_lines_end_with_newline"]),
     },
     Mutant {
         name: "search words count backwards",
