@@ -243,7 +243,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a version needs no second number",
         file: "crates/kmill/src/applets/depmod/flags/version.rs",
-        from: ".and_then(after_number).is_some()",
+        from: ".and_then(behind).is_some()",
         to: ".is_some()",
         test: test("kmill", &["version_numbers"]),
     },
