@@ -1,7 +1,7 @@
 //! One module's view: its symbols, exported names, modinfo and symbol versions.
 //!
 //! Which of them count, and when a table is refused as a whole, is libkmod's
-//! behaviour (observed; `reference/depmod.md` §2): depmod's output depends on it.
+//! behaviour (observed): depmod's output depends on it.
 
 use std::ops::Range;
 

@@ -50,7 +50,7 @@ impl ModuleReader {
         if first < Codec::MAGIC_LEN {
             return Err(ReadError::TooShort);
         }
-        read_exact_at(fd, at_least(input, first), 0)?;
+        read_exact_at(fd, at_least(input, first)?, 0)?;
         match Codec::of(&input[..first]) {
             Codec::None if size <= SMALL => whole(&input[..first], table, names),
             Codec::None => {
@@ -59,7 +59,7 @@ impl ModuleReader {
                 sparse(Source::File { fd, size }, &head, input, table, names, sections)
             }
             codec => {
-                let input = at_least(input, size as usize);
+                let input = at_least(input, size as usize)?;
                 read_exact_at(fd, &mut input[first..], first as u64)?;
                 whole(decoder.decode(codec, input)?, table, names)
             }
@@ -160,7 +160,7 @@ fn read_parts(
             last += 1;
         }
         let len = (end - start) as usize;
-        read_exact_at(fd, &mut at_least(buf, used + len)[used..], start)?;
+        read_exact_at(fd, &mut at_least(buf, used + len)?[used..], start)?;
         for part in &mut parts[first..last] {
             if let Some(extent) = part.extent {
                 part.at = used + (extent.offset - start) as usize;

@@ -44,7 +44,7 @@ impl<'a> Source<'a> {
         match self {
             Source::File { fd, .. } => {
                 let len = (range.end - range.start) as usize;
-                let buf = at_least(buf, len);
+                let buf = at_least(buf, len)?;
                 read_exact_at(*fd, buf, range.start)?;
                 Ok(buf)
             }
@@ -55,16 +55,26 @@ impl<'a> Source<'a> {
     }
 }
 
+/// More than any module has of sections that matter, or compressed; a sparse file
+/// can claim more than there is memory.
+const BUFFER_MAX: usize = 1 << 30;
+
 /// The first `len` bytes of `buf`, which grows but never shrinks: the next
 /// module reuses it without zeroing it again.
-pub(crate) fn at_least(buf: &mut Vec<u8>, len: usize) -> &mut [u8] {
-    if buf.is_empty() {
-        // Fresh zeroed memory is not written before it is used; grown memory is.
-        *buf = vec![0; len];
-    } else if buf.len() < len {
-        buf.resize(len, 0);
+pub(crate) fn at_least(buf: &mut Vec<u8>, len: usize) -> Result<&mut [u8], ReadError> {
+    if buf.len() < len {
+        let more = len - buf.len();
+        if len > BUFFER_MAX || buf.try_reserve_exact(more).is_err() {
+            return Err(ReadError::Read(Errno::NOMEM));
+        }
+        if buf.is_empty() {
+            // Fresh zeroed memory is not written before it is used; grown memory is.
+            *buf = vec![0; len];
+        } else {
+            buf.resize(len, 0);
+        }
     }
-    &mut buf[..len]
+    Ok(&mut buf[..len])
 }
 
 /// Fills `buf` from `offset`. An end of file before that means that the file
@@ -103,6 +113,14 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+
+    /// A sparse file can say that it has a terabyte.
+    #[test]
+    fn what_no_memory_holds_is_an_error_and_not_an_abort() {
+        let error = at_least(&mut Vec::new(), 1 << 40).unwrap_err();
+        assert_eq!(error.errno(), Errno::NOMEM);
+        assert_eq!(at_least(&mut Vec::new(), 10).unwrap().len(), 10);
+    }
 
     #[test]
     fn a_file_that_ends_early_is_an_error() {

@@ -261,6 +261,22 @@ fn a_closed_pipe_ends_it_as_it_ends_kmod() {
     assert_eq!(text(&output.stderr), "");
 }
 
+/// COMPAT.md: kmod exits 0.
+#[test]
+fn what_cannot_be_shown_is_exit_1() {
+    let fixture = Fixture::small();
+    for option in ["-n", "-v"] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = depmod();
+        let output = command.arg(option).args(fixture.written.depmod_args()).stdout(full).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{option}");
+        let words = text(&output.stderr);
+        assert_eq!(words.lines().count(), 1, "{words}");
+        assert!(words.starts_with("depmod: ERROR: could not write to standard output"), "{words}");
+    }
+}
+
 #[test]
 fn quick_does_nothing_twice() {
     let fixture = Fixture::small();

@@ -59,6 +59,7 @@ pub enum Diagnostic {
     OpenSubdir { fd: usize, name: Bytes, errno: Errno },
     FileType { path: Bytes, mode: u32 },
     DirectoryLoop { path: Bytes },
+    TooManyLinks { path: Bytes },
     // The inputs beside the modules
     TreeMissing { dir: Bytes, errno: Errno },
     InputMissing { name: &'static str, dir: Bytes, errno: Errno },
@@ -114,6 +115,7 @@ impl Diagnostic {
             | BuiltinLine { .. }
             | Devname { .. } => Level::Error,
             DirectoryLoop { .. }
+            | TooManyLinks { .. }
             | TreeMissing { .. }
             | InputMissing { .. }
             | NeedsKernelSymbols
@@ -166,6 +168,7 @@ impl Diagnostic {
                 w.s("unsupported file type ").b(path).s(&format!(": {mode:o}"))
             }
             DirectoryLoop { path } => w.s("directory loop, not followed: ").b(path),
+            TooManyLinks { path } => w.s("too many links to directories, not followed: ").b(path),
             InputMissing { name, dir, errno } => {
                 w.s("could not open ").s(name).s(" at ").b(dir).s(": ").e(*errno)
             }

@@ -5,7 +5,8 @@ use rustix::io::Errno;
 
 use crate::diagnostic::strerror;
 
-/// Why a run ended without a result. Nothing was published then.
+/// Why a run ended without a result. Nothing was published then, unless a rename
+/// failed after others were done, which the words say, or a signal came too late.
 #[derive(Debug)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the words below say what each one and its fields are")]

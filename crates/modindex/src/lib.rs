@@ -7,7 +7,7 @@
 //!           map ───▶ [ModuleSummary]  one module a call, in parallel         (summary)
 //!           merge ─▶ Index            owners, dependencies, their order      (merge/)
 //!           emit ──▶ [OutputFile]     eleven files, in memory, in parallel   (emit/, format/)
-//!           publish                   all of them, or none, under a lock     (publish)
+//!           publish                   all checked before the first is renamed (publish)
 //! ```
 //!
 //! The index is a function of the tree alone: not of the number of threads, nor of
@@ -32,5 +32,5 @@ pub use error::Error;
 pub use map::map;
 pub use merge::{Index, ModuleId, merge};
 pub use plan::{Plan, Request};
-pub use publish::publish;
+pub use publish::{Output, publish};
 pub use summary::{ModuleSummary, NameHash};

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use padata::{Pool, Weight};
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -42,21 +42,18 @@ impl std::fmt::Debug for Durability<'_> {
     }
 }
 
-/// Writes the files into `dir`, which is made if it does not exist.
+/// Writes the files into the output directory.
 ///
 /// # Errors
 /// Something could not be written, or the run was asked to end. No file has
 /// changed then, unless a rename failed after others were done.
 pub fn publish(
-    dir: &Path,
+    output: &Output,
     files: &[OutputFile],
     how: Durability<'_>,
     pool: &Pool,
-    log: &mut Log<'_>,
 ) -> Result<(), Error> {
-    make_dir(dir).map_err(|errno| Error::CreateDir { dir: path_bytes(dir), errno })?;
-    let output = Output::lock(dir, log)?;
-    let mut staged = Staged { output: &output, files, renamed: false };
+    let mut staged = Staged { output, files, renamed: false };
     // Writing the largest file takes as long as all others together.
     let written = pool.map(
         files,
@@ -77,42 +74,68 @@ pub fn publish(
 }
 
 /// The output directory, locked for as long as this lives.
-struct Output<'a> {
-    path: &'a Path,
+#[derive(Debug)]
+pub struct Output {
+    path: PathBuf,
     dir: OwnedFd,
+    /// Behind the names of temporary files: nothing under the lock, so that the next
+    /// run finds them; without a lock, what other runs do not use.
+    suffix: String,
 }
 
-impl<'a> Output<'a> {
-    fn lock(path: &'a Path, log: &mut Log<'_>) -> Result<Self, Error> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(path, flags, Mode::empty())
-            .map_err(|errno| Error::OpenOutput { dir: path_bytes(path), errno })?;
+impl Output {
+    /// Locks the directory if it is there already; waits for other runs.
+    ///
+    /// A run that looks at the modules before it waits might publish an older index
+    /// than the one it waited for.
+    pub fn lock_existing(path: &Path, log: &mut Log<'_>) -> Option<Output> {
+        let dir = open_dir(path).ok()?;
+        Some(Output::lock(path, dir, log))
+    }
+
+    /// Makes the directory, and those above it, and locks it.
+    ///
+    /// # Errors
+    /// It cannot be made or opened.
+    pub fn make(path: &Path, log: &mut Log<'_>) -> Result<Output, Error> {
+        make_dir(path).map_err(|errno| Error::CreateDir { dir: path_bytes(path), errno })?;
+        let dir =
+            open_dir(path).map_err(|errno| Error::OpenOutput { dir: path_bytes(path), errno })?;
+        Ok(Output::lock(path, dir, log))
+    }
+
+    fn lock(path: &Path, dir: OwnedFd, log: &mut Log<'_>) -> Output {
+        let mut suffix = String::new();
         loop {
             match rustix::fs::flock(&dir, FlockOperation::LockExclusive) {
                 Ok(()) => break,
                 Err(Errno::INTR) => {}
-                // A file system without locks: of two runs at once one may fail, since a
-                // temporary file that it has written is gone.
+                // A file system without locks.
                 Err(errno) => {
                     log(Diagnostic::Unlocked { dir: path_bytes(path), errno });
+                    suffix = format!(".{}", std::process::id());
                     break;
                 }
             }
         }
-        Ok(Output { path, dir })
+        Output { path: path.to_owned(), dir, suffix }
+    }
+
+    fn temporary(&self, name: &str) -> String {
+        format!("{TEMPORARY}{name}{}", self.suffix)
     }
 
     fn error(&self, file: &'static str, operation: &'static str, errno: Errno) -> Error {
-        Error::Write { file, dir: path_bytes(self.path), operation, errno }
+        Error::Write { file, dir: path_bytes(&self.path), operation, errno }
     }
 
-    /// Makes a file of our own. One of that name was left behind by a run that was
-    /// killed, since the lock is ours: it is removed, whatever it is.
+    /// Makes a file of our own. Under the lock, one of that name was left behind by a
+    /// run that was killed, and is removed.
     fn create(&self, name: &str, mode: Mode) -> Result<OwnedFd, Errno> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.dir, name, flags, mode) {
-            Err(Errno::EXIST) => {
+            Err(Errno::EXIST) if self.suffix.is_empty() => {
                 rustix::fs::unlinkat(&self.dir, name, AtFlags::empty())?;
                 rustix::fs::openat(&self.dir, name, flags, mode)
             }
@@ -124,7 +147,7 @@ impl<'a> Output<'a> {
     fn write(&self, file: &OutputFile, sync: bool) -> Result<(), Error> {
         let mode = Mode::from_raw_mode(0o644);
         let fd = self
-            .create(&temporary(file.name), mode)
+            .create(&self.temporary(file.name), mode)
             .map_err(|errno| self.error(file.name, "create a temporary file for", errno))?;
         // The umask does not count.
         rustix::fs::fchmod(&fd, mode)
@@ -145,7 +168,7 @@ impl<'a> Output<'a> {
 
 /// Files that are written but not renamed; dropping it removes them.
 struct Staged<'a> {
-    output: &'a Output<'a>,
+    output: &'a Output,
     files: &'a [OutputFile],
     renamed: bool,
 }
@@ -155,9 +178,9 @@ impl Staged<'_> {
         let (last, first): (Vec<_>, Vec<_>) = self.files.iter().partition(|file| file.name == LAST);
         let dir = self.output.dir.as_fd();
         for file in first.into_iter().chain(last) {
-            rustix::fs::renameat(dir, temporary(file.name), dir, file.name).map_err(|errno| {
-                self.output.error(file.name, "rename a temporary file to", errno)
-            })?;
+            rustix::fs::renameat(dir, self.output.temporary(file.name), dir, file.name).map_err(
+                |errno| self.output.error(file.name, "rename a temporary file to", errno),
+            )?;
         }
         self.renamed = true;
         Ok(())
@@ -169,15 +192,16 @@ impl Drop for Staged<'_> {
         if !self.renamed {
             for file in self.files {
                 // One that was never made, or is renamed already, is no loss.
-                let name = temporary(file.name);
+                let name = self.output.temporary(file.name);
                 let _ = rustix::fs::unlinkat(&self.output.dir, name, AtFlags::empty());
             }
         }
     }
 }
 
-fn temporary(name: &str) -> String {
-    format!("{TEMPORARY}{name}")
+fn open_dir(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
 }
 
 /// Makes a directory and those above it, each 0755 less the umask.

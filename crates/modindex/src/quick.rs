@@ -10,7 +10,6 @@ use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::diagnostic::{Diagnostic, Log, path_bytes};
 use crate::emit::file_names;
@@ -33,9 +32,10 @@ pub fn is_up_to_date(plan: &Plan, log: &mut Log<'_>) -> bool {
     };
     let mut oldest = None;
     for name in file_names() {
-        match changed(dir.as_fd(), name) {
-            Ok(changed) => {
-                oldest = Some(oldest.map_or(changed, |oldest: Changed| oldest.min(changed)))
+        match rustix::fs::statat(&dir, name, AtFlags::empty()) {
+            Ok(stat) => {
+                let written = Changed::written(&stat);
+                oldest = Some(oldest.map_or(written, |oldest: Changed| oldest.min(written)));
             }
             Err(errno) => {
                 if name == "modules.dep" {
@@ -48,7 +48,11 @@ pub fn is_up_to_date(plan: &Plan, log: &mut Log<'_>) -> bool {
     let inputs = plan
         .dir
         .iter()
-        .flat_map(|dir| INPUTS.iter().filter_map(|name| changed(dir.as_fd(), name).ok()));
+        .flat_map(|dir| {
+            let stat = move |name: &&str| rustix::fs::statat(dir, *name, AtFlags::empty()).ok();
+            INPUTS.iter().filter_map(stat)
+        })
+        .map(|stat| Changed::of(&stat));
     let mut newest = inputs.chain(plan.config_changed).max();
     for module in &plan.modules {
         match plan.stat(module) {
@@ -57,10 +61,6 @@ pub fn is_up_to_date(plan: &Plan, log: &mut Log<'_>) -> bool {
         }
     }
     newest <= oldest && lists_the_modules(plan, dir.as_fd())
-}
-
-fn changed(dir: BorrowedFd<'_>, name: &str) -> Result<Changed, Errno> {
-    Ok(Changed::of(&rustix::fs::statat(dir, name, AtFlags::empty())?))
 }
 
 fn lists_the_modules(plan: &Plan, dir: BorrowedFd<'_>) -> bool {

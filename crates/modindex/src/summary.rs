@@ -297,6 +297,7 @@ fn imports(
     }
     // Each name takes its first version; any other version stands for itself.
     let mut crc_of: Vec<(Span, Crc)> = Vec::new();
+    let mut own_crcs: Vec<Crc> = Vec::new();
     let mut unreadable = false;
     for version in elf.versions() {
         let Some(name) = version.name else {
@@ -314,10 +315,7 @@ fn imports(
             }
             Err(_) => {
                 add(summary, name, false)?;
-                if crcs {
-                    let span = summary.imports[summary.imports.len() - 1].name;
-                    crc_of.push((span, version.crc));
-                }
+                own_crcs.push(version.crc);
             }
         }
     }
@@ -326,27 +324,15 @@ fn imports(
     }
     if crcs {
         summary.import_crcs = import_crcs(summary, undefined, &crc_of);
+        summary.import_crcs.append(&mut own_crcs);
     }
     Some(())
 }
 
-/// The CRC of each import, in the order of the imports; 0 where there is none.
+/// The CRCs of the undefined symbols, in their order; 0 where there is none.
 fn import_crcs(summary: &ModuleSummary, undefined: usize, crc_of: &[(Span, Crc)]) -> Vec<Crc> {
     let by_name: std::collections::HashMap<&[u8], Crc> =
-        crc_of.iter().rev().map(|(span, crc)| (summary.span(*span), *crc)).collect();
-    let by_place: std::collections::HashMap<u32, Crc> =
-        crc_of.iter().map(|(span, crc)| (span.start, *crc)).collect();
-    summary
-        .imports
-        .iter()
-        .enumerate()
-        .map(|(at, symbol)| {
-            let crc = if at < undefined {
-                by_name.get(summary.name(symbol))
-            } else {
-                by_place.get(&symbol.name.start)
-            };
-            crc.copied().unwrap_or_default()
-        })
-        .collect()
+        crc_of.iter().map(|(span, crc)| (summary.span(*span), *crc)).collect();
+    let symbols = summary.imports[..undefined].iter();
+    symbols.map(|symbol| by_name.get(summary.name(symbol)).copied().unwrap_or_default()).collect()
 }

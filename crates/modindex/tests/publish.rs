@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use modgen::{Module, Tree};
 use modindex::publish::Durability;
-use modindex::{Error, OutputFile, Plan, publish, quick};
+use modindex::{Error, Output, OutputFile, Plan, publish, quick};
 use padata::Pool;
 use support::{Fixture, run};
 
@@ -23,7 +23,7 @@ fn files(content: &str) -> Vec<OutputFile> {
 
 fn publish_to(dir: &Path, files: &[OutputFile], interrupted: Option<i32>) -> Result<(), Error> {
     let how = Durability { sync: true, interrupted: &|| interrupted };
-    publish(dir, files, how, &Pool::new(NonZeroUsize::MIN), &mut |_| {})
+    publish(&Output::make(dir, &mut |_| {})?, files, how, &Pool::new(NonZeroUsize::MIN))
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -171,13 +171,21 @@ fn quick_finds_nothing_to_do() {
 #[test]
 fn quick_sees_every_change() {
     type Change = fn(&Indexed);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
         ("a newer module", |i| touch(&i.path("kernel/a.ko"))),
         ("a module added with an old time", |i| {
             fs::copy(i.path("kernel/a.ko"), i.path("kernel/old.ko")).unwrap();
             i.age_inputs();
             // The outputs are as new as they were.
             modindex::emit::file_names().for_each(|name| touch(&i.path(name)));
+        }),
+        ("a module replaced by one with an old time", |i| {
+            std::thread::sleep(Duration::from_millis(20));
+            let new = i.path("kernel/new");
+            fs::copy(i.path("kernel/b.ko"), &new).unwrap();
+            let old = SystemTime::now() - Duration::from_secs(7200);
+            fs::File::open(&new).unwrap().set_modified(old).unwrap();
+            fs::rename(new, i.path("kernel/a.ko")).unwrap();
         }),
         ("a module removed", |i| fs::remove_file(i.path("kernel/b.ko")).unwrap()),
         ("modules.dep.bin missing", |i| fs::remove_file(i.path("modules.dep.bin")).unwrap()),

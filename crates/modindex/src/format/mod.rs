@@ -21,3 +21,6 @@ const PREFIX: u32 = 0x8000_0000;
 const VALUES: u32 = 0x4000_0000;
 const CHILDREN: u32 = 0x2000_0000;
 const OFFSET: u32 = 0x0fff_ffff;
+
+/// Bytes that offsets can say.
+pub(crate) const SIZE_MAX: usize = OFFSET as usize + 1;

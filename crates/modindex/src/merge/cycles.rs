@@ -70,6 +70,9 @@ impl Report<'_> {
         let mut stack = vec![0];
         let mut path: Vec<ModuleId> = Vec::new();
         while let Some(at) = stack.pop() {
+            if self.left == 0 {
+                break;
+            }
             let Step { module, depth, .. } = steps[at];
             if self.component[module.index()] != self.component[start.index()] {
                 self.mark_below(module);

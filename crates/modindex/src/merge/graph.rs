@@ -99,8 +99,15 @@ impl Graph {
         if order.sorted.len() == modules { Ok(order) } else { Err(Unsorted(users)) }
     }
 
-    /// Of each module, everything it needs, by place in the order.
-    pub(crate) fn closures(&self, order: &Order) -> Vec<Box<[ModuleId]>> {
+    /// Of each module, everything it needs, by place in the order. None: to list it
+    /// all, at `bytes` a module, would take more than `limit`.
+    pub(crate) fn closures(
+        &self,
+        order: &Order,
+        bytes: impl Fn(ModuleId) -> usize,
+        limit: usize,
+    ) -> Option<Vec<Box<[ModuleId]>>> {
+        let mut left = limit;
         let mut closures: Vec<Box<[ModuleId]>> = vec![Box::default(); self.deps.len()];
         // The last module whose closure each was found to be in.
         let mut last_user = vec![u32::MAX; self.deps.len()];
@@ -110,6 +117,7 @@ impl Graph {
             for dep in &self.deps[user.index()] {
                 for module in std::iter::once(dep).chain(&closures[dep.index()]) {
                     if std::mem::replace(&mut last_user[module.index()], user.0) != user.0 {
+                        left = left.checked_sub(bytes(*module))?;
                         closure.push(*module);
                     }
                 }
@@ -117,6 +125,6 @@ impl Graph {
             closure.sort_unstable_by_key(|module| order.place[module.index()]);
             closures[user.index()] = closure.into();
         }
-        closures
+        Some(closures)
     }
 }

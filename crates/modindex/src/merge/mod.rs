@@ -13,6 +13,7 @@ use self::symbols::Symbols;
 
 use crate::diagnostic::{Diagnostic, Log};
 use crate::error::Error;
+use crate::format;
 use crate::plan::Plan;
 use crate::summary::{ModuleSummary, NameHash};
 
@@ -59,6 +60,9 @@ pub fn merge<'a>(
         cycles::report(plan, &graph, &unsorted, log);
         Error::Cycle
     })?;
-    let closures = graph.closures(&order);
+    let lines = |module: ModuleId| plan.modules[module.index()].index_path().len() + 1;
+    let closures = graph
+        .closures(&order, lines, format::SIZE_MAX)
+        .ok_or(Error::IndexTooLarge { file: "modules.dep.bin" })?;
     Ok(Index { plan, summaries, closures, symbols: symbols.owned() })
 }

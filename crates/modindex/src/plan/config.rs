@@ -49,14 +49,20 @@ pub struct Config {
     pub changed: Option<Changed>,
 }
 
-/// A modification time: seconds and nanoseconds.
+/// A time of change: seconds and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Changed(i64, i64);
 
 impl Changed {
-    /// The `st_mtim` of a stat.
-    pub(crate) fn of(stat: &Stat) -> Self {
+    /// When what is in a file was written.
+    pub(crate) fn written(stat: &Stat) -> Self {
         Changed(stat.st_mtime, stat.st_mtime_nsec)
+    }
+
+    /// When anything about a file changed: package managers give a new file an old
+    /// time, but not an old time of change.
+    pub(crate) fn of(stat: &Stat) -> Self {
+        Changed::written(stat).max(Changed(stat.st_ctime, stat.st_ctime_nsec))
     }
 }
 
@@ -200,7 +206,8 @@ fn list_dir(path: &Path) -> Result<(OwnedFd, Vec<CString>), Errno> {
     Ok((dir, names))
 }
 
-/// A whole file, opened by libc's open so that a test's preloaded root applies.
+/// A whole file. By libc's open, which kmod's test suite replaces to give its tests
+/// a root of their own (and why rustix is built with `use-libc`).
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, Errno> {
     let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     read_all(file)

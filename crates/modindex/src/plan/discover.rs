@@ -14,6 +14,10 @@ use crate::diagnostic::{Diagnostic, Log, path_bytes};
 /// How a module file may end. None of these ends like another.
 const EXTENSIONS: [&[u8]; 4] = [b".ko", b".ko.gz", b".ko.xz", b".ko.zst"];
 
+/// Links to directories that are followed in one walk. Links may lead to links in
+/// so many ways that a walk never ends, without a loop on any of them.
+const LINKS_MAX: usize = 10_000;
+
 /// Room for a directory's entries as the kernel lists them at a time.
 const LISTING: usize = 32 << 10;
 
@@ -51,6 +55,8 @@ struct Walk<'a> {
     levels: Vec<Level>,
     /// Its path below the root, with a slash.
     path: Vec<u8>,
+    /// Links to directories that may still be followed.
+    links_left: usize,
     /// Reused for every directory.
     listing: Vec<u8>,
     /// Paths of modules, relative to the root.
@@ -69,6 +75,7 @@ pub(super) fn walk(
         excludes,
         levels: Vec::new(),
         path: Vec::new(),
+        links_left: LINKS_MAX,
         listing: Vec::with_capacity(LISTING),
         found: Vec::new(),
     };
@@ -127,6 +134,10 @@ impl Walk<'_> {
             };
             if self.levels.iter().any(is_it) {
                 return Err(Diagnostic::DirectoryLoop { path: self.full_path(name) });
+            }
+            match self.links_left.checked_sub(1) {
+                Some(left) => self.links_left = left,
+                None => return Err(Diagnostic::TooManyLinks { path: self.full_path(name) }),
             }
         }
         let prefix = self.path.len() + name.len() + 1;

@@ -69,11 +69,8 @@ impl<'a> Translator<'a> {
                     self.out.push('|');
                     self.atom = None;
                 }
-                b'^' => {
-                    self.out.push('^');
-                    self.atom = None;
-                }
-                b'$' => self.push_atom("$"),
+                b'^' => self.push_anchor("^"),
+                b'$' => self.push_anchor("$"),
                 literal => self.push_literal(literal),
             }
         }
@@ -83,6 +80,12 @@ impl<'a> Translator<'a> {
     fn push_atom(&mut self, text: &str) {
         self.atom = Some(self.out.len());
         self.out.push_str(text);
+    }
+
+    /// No operator may follow one: that is no regular expression to glibc.
+    fn push_anchor(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.atom = None;
     }
 
     fn push_literal(&mut self, byte: u8) {
@@ -130,11 +133,11 @@ impl<'a> Translator<'a> {
             byte @ (b'w' | b'W' | b's' | b'S') => {
                 self.push_atom(&format!("\\{}", char::from(byte)));
             }
-            byte @ (b'b' | b'B') => self.push_atom(&format!("\\{}", char::from(byte))),
-            b'<' => self.push_atom("\\b{start}"),
-            b'>' => self.push_atom("\\b{end}"),
-            b'`' => self.push_atom("\\A"),
-            b'\'' => self.push_atom("\\z"),
+            byte @ (b'b' | b'B') => self.push_anchor(&format!("\\{}", char::from(byte))),
+            b'<' => self.push_anchor("\\b{start}"),
+            b'>' => self.push_anchor("\\b{end}"),
+            b'`' => self.push_anchor("\\A"),
+            b'\'' => self.push_anchor("\\z"),
             b'1'..=b'9' => return None,
             literal => self.push_literal(literal),
         }
@@ -203,7 +206,12 @@ mod tests {
     #[test]
     fn patterns_match_as_in_glibc() {
         let version = b"6.12.117+deb12-amd64";
-        let cases: [(&str, bool); 32] = [
+        let cases: [(&str, bool); 37] = [
+            ("64$*", false),
+            ("64$", true),
+            ("^*6", false),
+            ("(^)*6", true),
+            ("12\\>+", false),
             ("*", true),
             ("6.12", true),
             ("^6\\.12", true),

@@ -58,7 +58,7 @@ enum Id {
 pub(crate) struct Options {
     /// `-a`: index everything, even if module files are given.
     pub(crate) all: bool,
-    /// `-A`: only if a module is newer than modules.dep.
+    /// `-A`: only if something has changed.
     pub(crate) quick: bool,
     /// `-b`: the last one; may be relative or empty.
     pub(crate) basedir: Option<OsString>,

@@ -13,6 +13,8 @@ pub(super) struct Messages {
     name: OsString,
     /// How many `-v` there are: 0 shows warnings and worse.
     verbosity: u32,
+    /// Something could not be shown: the run goes on, but does not succeed.
+    failed: bool,
 }
 
 impl Messages {
@@ -20,11 +22,16 @@ impl Messages {
     /// of every message.
     pub(super) fn new(program: &OsStr) -> Self {
         let name = program.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        Messages { name: OsStr::from_bytes(name).to_owned(), verbosity: 0 }
+        Messages { name: OsStr::from_bytes(name).to_owned(), verbosity: 0, failed: false }
     }
 
     pub(super) fn name(&self) -> &OsStr {
         &self.name
+    }
+
+    /// Whether something could not be shown.
+    pub(super) fn failed(&self) -> bool {
+        self.failed
     }
 
     pub(super) fn set_verbosity(&mut self, verbosity: u32) {
@@ -37,7 +44,8 @@ impl Messages {
             Diagnostic::Needs { .. } => {
                 let mut line = diagnostic.words();
                 line.push(b'\n');
-                self.show(&line);
+                // Once is enough to know that nobody can read it.
+                self.failed = self.failed || self.show(&line) != 0;
             }
             _ => self.say(diagnostic.level(), &diagnostic.words()),
         }

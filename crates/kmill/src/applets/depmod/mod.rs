@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use modindex::plan::{KernelSymbolFile, Select, absolute};
 use modindex::publish::Durability;
 use modindex::{
-    Error, Level, NameHash, OutputFile, Plan, Request, Show, emit, map, merge, publish, quick,
+    Error, Level, NameHash, Output, OutputFile, Plan, Request, Show, emit, map, merge, publish,
+    quick,
 };
 use padata::Pool;
 
@@ -44,7 +45,7 @@ pub(crate) fn main(program: &OsStr, args: &[OsString]) -> u8 {
         Parsed::Run(options) => {
             messages.set_verbosity(options.verbose);
             match run(options, &mut messages) {
-                Ok(status) => status,
+                Ok(status) => status.max(u8::from(messages.failed())),
                 Err(error) => {
                     for (level, words) in error.lines() {
                         messages.say(level, &words);
@@ -71,6 +72,10 @@ fn run(options: Options, messages: &mut Messages) -> Result<u8, Error> {
     }
 
     let mut phases = Phases::default();
+    let lock = match options.show {
+        true => None,
+        false => Output::lock_existing(&request.output, &mut |said| messages.log(said)),
+    };
     let plan = phases.time("plan", || plan(request, &options, messages))?;
     let Some(plan) = plan else { return Ok(0) };
     let pool = Pool::new(threads(&options, &plan));
@@ -86,7 +91,7 @@ fn run(options: Options, messages: &mut Messages) -> Result<u8, Error> {
     let status = if options.show {
         show_files(&files, messages)
     } else {
-        phases.time("publish", || publish_files(&options, &plan, &files, &pool, messages))?
+        phases.time("publish", || publish_files(&options, &plan, lock, &files, &pool, messages))?
     };
     if options.time {
         messages.raw(phases.to_string().as_bytes());
@@ -127,15 +132,25 @@ fn plan(
 fn publish_files(
     options: &Options,
     plan: &Plan,
+    lock: Option<Output>,
     files: &[OutputFile],
     pool: &Pool,
     messages: &mut Messages,
 ) -> Result<u8, Error> {
+    // Waiting for a lock, a signal kills us: there is nothing to remove yet.
+    let output = match lock {
+        Some(output) => output,
+        None => Output::make(&plan.request.output, &mut |said| messages.log(said))?,
+    };
     let interrupts = Interrupts::catch();
     let own_tree = options.basedir.is_none() && options.outdir.is_none();
     let how =
         Durability { sync: options.sync.unwrap_or(own_tree), interrupted: &|| interrupts.caught() };
-    publish(&plan.request.output, files, how, pool, &mut |diagnostic| messages.log(diagnostic))?;
+    publish(&output, files, how, pool)?;
+    // One that came when there was no way back any more.
+    if let Some(signal) = interrupts.caught() {
+        return Err(Error::Interrupted { signal });
+    }
     Ok(0)
 }
 

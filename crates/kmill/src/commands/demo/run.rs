@@ -8,7 +8,7 @@ use std::path::Path;
 use modindex::plan::{ModuleFile, Select};
 use modindex::publish::Durability;
 use modindex::{
-    Diagnostic, Error, NameHash, OutputFile, Plan, Request, Show, emit, map, merge, publish,
+    Diagnostic, Error, NameHash, Output, OutputFile, Plan, Request, Show, emit, map, merge, publish,
 };
 use padata::Pool;
 
@@ -48,7 +48,9 @@ pub(super) fn index(subject: &Subject, output: &Path) -> Result<Run, Error> {
     let index = phases.time("merge", || merge(&plan, &hash, &summaries, log))?;
     let files = phases.time("emit", || emit(&index, Show::Files, &pool, log))?;
     let how = Durability { sync: false, interrupted: &|| None };
-    phases.time("publish", || publish(&plan.request.output, &files, how, &pool, log))?;
+    phases.time("publish", || {
+        publish(&Output::make(&plan.request.output, log)?, &files, how, &pool)
+    })?;
     Ok(Run {
         modules: plan.modules.len(),
         module_bytes: plan.modules.iter().map(bytes).sum(),

@@ -49,7 +49,12 @@ fn compare(kmod: &Kmod, reference: &Reference, file: &OutputFile) -> io::Result<
     if !kmod.writes(file.name) {
         return Ok("not written by this release");
     }
-    let theirs = std::fs::read(reference.dir.join(file.name))?;
+    let theirs = match std::fs::read(reference.dir.join(file.name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok("not written by this release");
+        }
+        theirs => theirs?,
+    };
     if theirs == file.bytes {
         return Ok("equal");
     }

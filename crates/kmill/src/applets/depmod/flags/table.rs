@@ -29,7 +29,8 @@ const MAIN: &[Flag<Id>] = &[
     ),
     Flag::new(Id::Quick, &["quick"]).short(b'A').rank(1).says(
         "Only does the work if there's a new module",
-        "Do nothing if no module file is newer than modules.dep.",
+        "Do nothing if every file of the index is there, none is older than what it was made from, \
+         and modules.dep lists just the modules there are.",
     ),
     Flag::new(Id::Errsyms, &["errsyms"]).short(b'e').rank(8).says(
         "Report not supplied symbols",
