@@ -3,7 +3,9 @@
 //! Under a lock on the output directory, all files are written beside their
 //! places first, and checked; only then are they renamed, `modules.dep.bin` last,
 //! which is what readers open first. Two runs at once take turns. What a killed
-//! run left behind is removed by the next one; no name but ours is touched.
+//! run left behind is removed by the next one; no name but ours is touched. Where
+//! there are no locks, temporary files carry the process's number instead, and
+//! leftovers stay.
 
 use std::ffi::OsStr;
 use std::fs::File;

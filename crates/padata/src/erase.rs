@@ -22,6 +22,9 @@ pub(crate) struct Loan {
     /// borrower has left; then it dangles and is not used again.
     work: *const (),
     /// Calls `work` as what it is.
+    ///
+    /// # Safety
+    /// Unsafe to call because only the caller knows that `work` still points to a live value.
     call: unsafe fn(*const ()),
     /// `RECALLED` plus `BORROWER` times the number of threads inside.
     state: AtomicUsize,
