@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use crate::sync::{self, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering};
+use crate::sync::{self, AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, OwnLines};
 
 /// An amount of work in flight, in the unit of the caller's weight function (bytes, as a rule).
 ///
@@ -46,11 +46,6 @@ enum Dealer {
     Gate(Gate),
 }
 
-/// Keeps its content on cache lines of its own, two of them, for they are fetched in pairs: every
-/// thread writes the cursor, and the fields around it are read for every unit.
-#[repr(align(128))]
-struct OwnLines<T>(T);
-
 struct Gate {
     limit: u64,
     flow: Mutex<Flow>,
@@ -65,6 +60,13 @@ struct Flow {
     weight: u64,
     /// Threads that wait until the next unit fits.
     waiting: usize,
+}
+
+impl Flow {
+    fn end(&mut self, done: Unit) {
+        self.weight -= done.weight;
+        self.running -= 1;
+    }
 }
 
 impl Claims {
@@ -112,10 +114,16 @@ impl Claims {
             Dealer::Cursor(cursor) => self.advance(cursor),
             Dealer::Gate(gate) => {
                 let mut flow = sync::lock(&gate.flow);
-                flow.weight -= done.weight;
-                flow.running -= 1;
+                flow.end(done);
                 gate.claim(&self.units, flow)
             }
+        }
+    }
+
+    /// Gives back the room of a unit that has run; its thread leaves the job.
+    pub(crate) fn leave(&self, done: Unit) {
+        if let Dealer::Gate(gate) = &self.dealer {
+            gate.give_back(&self.units, done);
         }
     }
 
@@ -166,6 +174,18 @@ impl Gate {
             flow.waiting += 1;
             flow = sync::wait(&self.admitted, flow);
             flow.waiting -= 1;
+        }
+    }
+
+    /// Makes room without taking a unit: somebody who waits must learn of it.
+    fn give_back(&self, units: &[Unit], done: Unit) {
+        let mut flow = sync::lock(&self.flow);
+        flow.end(done);
+        let next_fits = units.get(flow.next).is_some_and(|&unit| self.admits(&flow, unit));
+        let wakes = flow.waiting > 0 && next_fits;
+        drop(flow);
+        if wakes {
+            self.admitted.notify_one();
         }
     }
 

@@ -9,6 +9,7 @@
 //! recalled. See `PROTOCOL.md` for the transitions and for the reason of each ordering.
 #![expect(unsafe_code, reason = "a borrow that the type system cannot follow across threads")]
 
+use crate::seat::{Left, Seat};
 use crate::sync::{self, Arc, AtomicUsize, Condvar, Mutex, Ordering};
 
 /// Set once the lender wants the work back: nobody enters any more.
@@ -25,12 +26,13 @@ pub(crate) struct Loan {
     ///
     /// # Safety
     /// Unsafe to call because only the caller knows that `work` still points to a live value.
-    call: unsafe fn(*const ()),
+    call: unsafe fn(*const (), &Seat<'_>, &Loan) -> Left,
     /// `RECALLED` plus `BORROWER` times the number of threads inside.
     state: AtomicUsize,
-    /// Whether the lender sleeps until the last borrower leaves.
+    /// Whether the lender sleeps.
     lender_sleeps: Mutex<bool>,
-    empty: Condvar,
+    /// Wakes the lender: the last borrower has left, or somebody has poked.
+    wake: Condvar,
 }
 
 // SAFETY: `work` came from a `&W` with `W: Sync` (see `lend`), so any thread may use it; the
@@ -40,13 +42,20 @@ unsafe impl Send for Loan {}
 unsafe impl Sync for Loan {}
 
 /// Lends `work` to whoever gets hold of the loan while `body` runs, then waits until every
-/// borrower has left `work`, also when `body` panics.
-pub(crate) fn lend<W: Fn() + Sync, R>(work: &W, body: impl FnOnce(&Arc<Loan>) -> R) -> R {
+/// borrower has left `work`, also when `body` panics. The work is told its loan, to
+/// [poke](Loan::poke) the lender.
+pub(crate) fn lend<W, R>(work: &W, body: impl FnOnce(&Arc<Loan>) -> R) -> R
+where
+    W: Fn(&Seat<'_>, &Loan) -> Left + Sync,
+{
     /// # Safety
     /// `work` points to a live `W` that may be shared with this thread.
-    unsafe fn call<W: Fn()>(work: *const ()) {
+    unsafe fn call<W>(work: *const (), seat: &Seat<'_>, loan: &Loan) -> Left
+    where
+        W: Fn(&Seat<'_>, &Loan) -> Left,
+    {
         // SAFETY: the caller's promise.
-        unsafe { (*work.cast::<W>())() }
+        unsafe { (*work.cast::<W>())(seat, loan) }
     }
 
     struct Recall(Arc<Loan>);
@@ -61,7 +70,7 @@ pub(crate) fn lend<W: Fn() + Sync, R>(work: &W, body: impl FnOnce(&Arc<Loan>) ->
         call: call::<W>,
         state: AtomicUsize::new(0),
         lender_sleeps: Mutex::new(false),
-        empty: Condvar::new(),
+        wake: Condvar::new(),
     });
     // From here on no way out of this function, return or panic, gets around the recall; nothing
     // outside this function can forget the guard.
@@ -70,8 +79,9 @@ pub(crate) fn lend<W: Fn() + Sync, R>(work: &W, body: impl FnOnce(&Arc<Loan>) ->
 }
 
 impl Loan {
-    /// Runs the work on this thread, unless the lender has recalled it. Says whether it ran.
-    pub(crate) fn run(&self) -> bool {
+    /// Runs the work on this thread, unless the lender has recalled it. Says how the thread left
+    /// it, nothing if it was not let in.
+    pub(crate) fn run(&self, seat: &Seat<'_>) -> Option<Left> {
         struct Leave<'a>(&'a Loan);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
@@ -80,14 +90,13 @@ impl Loan {
         }
 
         if !self.enter() {
-            return false;
+            return None;
         }
         let _leave = Leave(self);
         // SAFETY: `enter` counted this thread while the loan was not recalled, so `lend` is still
         // on the stack below `body` or waits for this thread, and the `&W` it was given is
         // borrowed until it returns. `call` was made for the same `W` as `work`, and `W: Sync`.
-        unsafe { (self.call)(self.work) };
-        true
+        Some(unsafe { (self.call)(self.work, seat, self) })
     }
 
     fn enter(&self) -> bool {
@@ -104,29 +113,52 @@ impl Loan {
         // Release: all that the work wrote on this thread happens before the lender goes on.
         let before = self.state.fetch_sub(BORROWER, Ordering::Release);
         if before == RECALLED + BORROWER {
-            // The lender may be about to sleep: the lock makes us wait until it does.
-            if *sync::lock(&self.lender_sleeps) {
-                self.empty.notify_one();
-            }
+            self.poke();
         }
+    }
+
+    /// Lets nobody enter any more.
+    pub(crate) fn close(&self) {
+        // Acquire, here and in `is_empty`: pairs with the Release of every `leave`.
+        self.state.fetch_or(RECALLED, Ordering::Acquire);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // Relaxed: a hint; `enter` decides.
+        self.state.load(Ordering::Relaxed) & RECALLED != 0
     }
 
     /// Lets nobody enter any more and waits until the last borrower has left.
     fn recall(&self) {
-        // Acquire, here and in `is_empty`: pairs with the Release of every `leave`.
-        let before = self.state.fetch_or(RECALLED, Ordering::Acquire);
-        if before == 0 || sync::spin_until(|| self.is_empty()) {
+        self.close();
+        self.sleep_until(|| self.is_empty());
+    }
+
+    /// Whether the loan is closed and nobody is inside.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state.load(Ordering::Acquire) == RECALLED
+    }
+
+    /// For the lender alone, once the loan is closed: waits until `done`, which whoever makes it
+    /// true must tell by [`Loan::poke`] afterwards. The leave of the last borrower tells itself.
+    pub(crate) fn sleep_until(&self, done: impl Fn() -> bool) {
+        if done() || sync::spin_until(&done) {
             return;
         }
         let mut sleeps = sync::lock(&self.lender_sleeps);
-        while !self.is_empty() {
+        while !done() {
             *sleeps = true;
-            sleeps = sync::wait(&self.empty, sleeps);
+            sleeps = sync::wait(&self.wake, sleeps);
         }
+        *sleeps = false;
     }
 
-    fn is_empty(&self) -> bool {
-        self.state.load(Ordering::Acquire) == RECALLED
+    /// Wakes the lender if it sleeps, so that it looks again.
+    pub(crate) fn poke(&self) {
+        // The lender may be about to sleep: the lock makes us wait until it does.
+        if *sync::lock(&self.lender_sleeps) {
+            self.wake.notify_one();
+        }
     }
 }
 
@@ -139,14 +171,17 @@ mod tests {
     #[test]
     fn runs_while_lent_and_never_again() {
         let runs = AtomicUsize::new(0);
-        let work = || {
+        let work = |_: &Seat<'_>, _: &Loan| {
             runs.fetch_add(1, Ordering::Relaxed);
+            Left::ForNow
         };
         let kept = lend(&work, |loan| {
-            assert!(loan.run() && loan.run());
+            for _ in 0..2 {
+                assert_eq!(loan.run(&Seat::CALLER), Some(Left::ForNow));
+            }
             Arc::clone(loan)
         });
-        assert!(!kept.run());
+        assert_eq!(kept.run(&Seat::CALLER), None);
         assert_eq!(runs.load(Ordering::Relaxed), 2);
     }
 
@@ -157,16 +192,22 @@ mod tests {
             kept = Some(Arc::clone(loan));
             panic::resume_unwind(Box::new(()));
         };
-        assert!(panic::catch_unwind(AssertUnwindSafe(|| lend(&|| (), body))).is_err());
-        assert!(!kept.unwrap().run());
+        assert!(
+            panic::catch_unwind(AssertUnwindSafe(|| lend(
+                &|_: &Seat<'_>, _: &Loan| Left::Done,
+                body
+            )))
+            .is_err()
+        );
+        assert_eq!(kept.unwrap().run(&Seat::CALLER), None);
     }
 
     #[test]
     fn work_that_panics_is_left_all_the_same() {
-        let work = || panic::resume_unwind(Box::new(()));
+        let work = |_: &Seat<'_>, _: &Loan| panic::resume_unwind(Box::new(()));
         // Hangs if the borrower is still counted.
         lend(&work, |loan| {
-            assert!(panic::catch_unwind(AssertUnwindSafe(|| loan.run())).is_err());
+            assert!(panic::catch_unwind(AssertUnwindSafe(|| loan.run(&Seat::CALLER))).is_err());
         });
     }
 }

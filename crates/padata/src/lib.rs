@@ -34,17 +34,30 @@
 //! check the code itself; each says how to run it.
 
 pub use claim::Weight;
-pub use pool::Pool;
-pub use topology::available_threads;
+pub use job::{
+    CancelToken, Chunk, ChunkRule, Distance, FailedChunk, Failure, Job, JobError, Nice, Part,
+    Position, Raise,
+};
+pub use pool::{NoCpus, Pool, available_threads};
+pub use scope::Scope;
+pub use stats::{Report, WorkerStats};
+pub use trace::Trace;
 
 mod claim;
 mod erase;
+mod job;
 mod map;
+pub mod memory;
 mod panics;
 mod pool;
 mod ring;
+mod scope;
+mod seat;
+mod stats;
 mod sync;
-mod topology;
+mod sys;
+pub mod topology;
+mod trace;
 
 #[cfg(all(test, loom))]
 mod loom_models;

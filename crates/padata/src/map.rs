@@ -3,9 +3,11 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::claim::{Claims, Weight};
+use crate::erase::Loan;
 use crate::panics::FirstPanic;
 use crate::pool::Pool;
 use crate::ring::Slots;
+use crate::seat::{Left, Seat};
 
 /// The position of a panic in the drop of a scratch value: after those of all units.
 const AFTER_ALL_UNITS: usize = usize::MAX;
@@ -23,7 +25,9 @@ impl Pool {
     ///   it, also lighter ones that would fit: the order stands.
     /// - `scratch` makes a value that the units of one thread share, one after the other. Each
     ///   thread that takes a unit calls it once, on that thread, when it takes its first one; the
-    ///   value is dropped on the same thread before `map` returns. It need not be `Send`.
+    ///   value is dropped on the same thread before `map` returns. It need not be `Send`. A
+    ///   helper that the pool calls away and that comes back makes a new one; at no time are there
+    ///   more of them than threads.
     /// - `f` may borrow from the caller, and a result from `items`. It may call `map` on the same
     ///   pool again.
     ///
@@ -96,7 +100,16 @@ impl Pool {
             first_panic: FirstPanic::new(),
         };
         if job.claims.threads() > 0 {
-            self.together(job.claims.threads() - 1, &|| job.work());
+            let work = |seat: &Seat<'_>, _: &Loan| job.work(seat);
+            match job.claims.threads() - 1 {
+                // Nobody to share with, so no word to share either.
+                0 => {
+                    job.work(&Seat::CALLER);
+                }
+                helpers => self.share(helpers, &work, |_, _posted| {
+                    job.work(&Seat::CALLER);
+                }),
+            }
         }
 
         let Job { results, first_panic, .. } = job;
@@ -119,24 +132,32 @@ struct Job<'t, T, R, G, F> {
 }
 
 impl<'t, T, R, G, F> Job<'t, T, R, G, F> {
-    /// One thread's part: runs units until there are none left. Never panics.
-    fn work<S>(&self)
+    /// One thread's part: runs units until there are none left, or the thread is wanted elsewhere.
+    /// Never panics.
+    fn work<S>(&self, seat: &Seat<'_>) -> Left
     where
         G: Fn() -> S,
         F: Fn(&'t T, &mut S) -> R,
     {
         let mut scratch = None;
         let mut position = AFTER_ALL_UNITS;
+        let mut left = Left::Done;
         let units = panic::catch_unwind(AssertUnwindSafe(|| {
             let mut claimed = self.claims.first();
             while let Some(unit) = claimed {
                 position = unit.index;
                 let scratch = scratch.get_or_insert_with(&self.scratch);
                 self.results.put(unit.index, (self.f)(&self.items[unit.index], scratch));
+                if seat.is_wanted_elsewhere() {
+                    self.claims.leave(unit);
+                    left = Left::Early;
+                    return;
+                }
                 claimed = self.claims.next(unit);
             }
         }));
         if let Err(payload) = units {
+            left = Left::Done;
             self.claims.stop();
             self.first_panic.record(position, payload);
         }
@@ -144,6 +165,8 @@ impl<'t, T, R, G, F> Job<'t, T, R, G, F> {
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(scratch))) {
             self.claims.stop();
             self.first_panic.record(AFTER_ALL_UNITS, payload);
+            left = Left::Done;
         }
+        left
     }
 }

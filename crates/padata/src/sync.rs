@@ -6,9 +6,8 @@
 //! checked cell) are hidden here.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::{LockResult, PoisonError};
-// The count of CPUs is a fact about the machine: no model checker replaces it.
-pub(crate) use std::thread::available_parallelism;
 
 #[cfg(loom)]
 use loom as imp;
@@ -17,9 +16,20 @@ use shuttle as imp;
 #[cfg(not(any(loom, shuttle)))]
 use std as imp;
 
-pub(crate) use imp::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+pub(crate) use imp::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use imp::sync::{Arc, Condvar, Mutex, MutexGuard};
 pub(crate) use imp::thread::JoinHandle;
+
+/// The number of CPUs by the standard library, where ours does not know: a fact about the machine,
+/// which no model checker replaces.
+pub(crate) fn fallback_parallelism() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Keeps its content on cache lines of its own, two of them, for they are fetched in pairs: for a
+/// word that one thread writes while others read what would stand beside it.
+#[repr(align(128))]
+pub(crate) struct OwnLines<T>(pub(crate) T);
 
 /// Looks for `done` a few times and says whether it came true.
 ///
@@ -39,6 +49,19 @@ pub(crate) fn spawn(
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     imp::thread::Builder::new().name(name).spawn(body)
+}
+
+/// Lets other threads run.
+pub(crate) fn yield_now() {
+    imp::thread::yield_now();
+}
+
+/// Runs `body` on a thread that ends afterwards; nothing if there is no thread to be had.
+pub(crate) fn call_apart<R: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> R + Send + 'static,
+) -> Option<R> {
+    imp::thread::Builder::new().name(name.to_owned()).spawn(body).ok()?.join().ok()
 }
 
 /// Locks, whether or not a thread panicked while it held the lock: no user code runs under a

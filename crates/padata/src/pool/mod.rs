@@ -1,0 +1,600 @@
+//! The pool: helper threads that wait for work that a caller does as well.
+//!
+//! A caller posts a [`Loan`] of its work with a number of seats (`board`). Each idle helper takes
+//! a seat, goes where the caller may run (`placement`), runs the work and looks for the next
+//! posting. The work ends when the job has no unit left to take, so nobody ever waits for a
+//! helper that has not sat down yet. Between two units a helper looks whether it is wanted
+//! elsewhere: at a job with fewer helpers, or nowhere, since the pool became smaller.
+
+mod board;
+mod guests;
+mod placement;
+mod size;
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use crate::erase::{Loan, lend};
+use crate::seat::{Host, Left, Seat};
+use crate::sync::{self, Arc, AtomicUsize, Condvar, JoinHandle, Mutex, Ordering, OwnLines};
+use crate::sys;
+use crate::topology::{CpuSet, Topology};
+
+use board::{Board, PostingId};
+use guests::Guests;
+pub(crate) use placement::{Place, Placement, Wish};
+pub use size::available_threads;
+use size::{LimitsCache, Size};
+
+/// A number of threads to share out work to: the calling thread and helpers that the pool starts.
+///
+/// Helpers start when a job first needs them, sleep between jobs and end when the pool is
+/// dropped. If the system refuses a thread, jobs go on with those that there are; the next job
+/// that could use it asks again. Any number of threads may use one pool at once, and a job may
+/// start another one on the pool it runs on: every caller does its own job's work itself, and
+/// helpers join where there is a free one, so no job ever waits for a thread to become free.
+/// Helpers go to the job that has the fewest, and change over between two units of work when
+/// another job has fewer.
+///
+/// Helpers run where the caller may run: at the start of a job they take over its CPU affinity
+/// and memory policy. When a job has fewer threads than there are CPUs, they use physical cores
+/// before the second hardware threads of cores. Control groups and cpusets hold for all threads
+/// of a process anyway.
+///
+/// The number of threads ([`Pool::set_threads`], [`Pool::set_cap`]) and the CPUs
+/// ([`Pool::set_cpus`]) can change at any time, also while jobs run; helpers take note between
+/// two units of work. Nothing is refused, lost or run twice meanwhile.
+///
+/// ```
+/// use padata::{Pool, Weight};
+/// let pool = Pool::new(padata::available_threads());
+/// let files = ["core.ko", "drivers/net.ko"];
+/// let lengths = pool.map(
+///     &files,
+///     |name| name.len() as u64, // heaviest first
+///     Weight::UNLIMITED,
+///     String::new, // scratch, one per thread
+///     |name, scratch| {
+///         scratch.clear();
+///         scratch.push_str(name);
+///         scratch.len()
+///     },
+/// );
+/// assert_eq!(lengths, [7, 14]);
+/// ```
+pub struct Pool {
+    crew: Arc<Crew>,
+    guests: Guests,
+    limits: LimitsCache,
+    /// Whether a lowered thread can be raised again, once that was tried.
+    can_raise: Mutex<Option<bool>>,
+    /// Where the topology and the control groups are read: `/`, but in tests.
+    root: PathBuf,
+    /// Read when it is first needed; then nothing if it could not be read.
+    topology: Mutex<Option<Option<Arc<Topology>>>>,
+}
+
+/// Starts the helper with the given number. A field, so that tests can refuse threads.
+type Spawn = fn(usize, Arc<Crew>) -> io::Result<JoinHandle<()>>;
+
+/// What the pool and its helpers share.
+struct Crew {
+    board: Mutex<Board>,
+    posted: Condvar,
+    /// Counts what helpers at work should look at. Changed under the lock of the board.
+    news: OwnLines<AtomicUsize>,
+    spawn: Spawn,
+}
+
+/// The set of CPUs is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoCpus;
+
+impl fmt::Display for NoCpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a pool needs at least one CPU")
+    }
+}
+
+impl Error for NoCpus {}
+
+impl Pool {
+    /// A pool of `threads` threads, of which the thread that calls is one: `threads - 1` helpers
+    /// at most. No thread is started yet.
+    #[must_use]
+    pub fn new(threads: NonZeroUsize) -> Pool {
+        Pool::build(Size::Exactly(threads), Path::new("/"), start_helper)
+    }
+
+    /// A pool of as many threads as can run at once, for each job anew: the CPUs that its caller
+    /// may use, or fewer if a control group's CPU quota is less than that, at least one. See
+    /// [`available_threads`](crate::available_threads); quotas are read at most once a second.
+    #[must_use]
+    pub fn auto() -> Pool {
+        Pool::auto_below(Path::new("/"))
+    }
+
+    /// As [`Pool::auto`], for a machine that is described below `root` as `/sys` and `/proc`
+    /// describe this one. For tests, and for a root directory that sees another `/sys`.
+    #[must_use]
+    pub fn auto_below(root: &Path) -> Pool {
+        Pool::build(Size::Available, root, start_helper)
+    }
+
+    fn build(size: Size, root: &Path, spawn: Spawn) -> Pool {
+        let crew = Crew {
+            board: Mutex::new(Board::new(size)),
+            posted: Condvar::new(),
+            news: OwnLines(AtomicUsize::new(0)),
+            spawn,
+        };
+        Pool {
+            crew: Arc::new(crew),
+            guests: Guests::default(),
+            can_raise: Mutex::new(None),
+            limits: LimitsCache::new(),
+            root: root.to_owned(),
+            topology: Mutex::new(None),
+        }
+    }
+
+    /// The number of threads that can work on one job of the calling thread, that thread
+    /// included.
+    #[must_use]
+    pub fn threads(&self) -> NonZeroUsize {
+        let size = sync::lock(&self.crew.board).size;
+        let available = self.available(size);
+        sync::lock(&self.crew.board).threads(available)
+    }
+
+    /// What the machine gives the calling thread, if the size depends on it. Asks the system, so
+    /// not under the lock of the board.
+    fn available(&self, size: Size) -> NonZeroUsize {
+        match size {
+            Size::Exactly(threads) => threads,
+            Size::Available => self.limits.available(&self.root),
+        }
+    }
+
+    /// From now on the pool has `threads` threads, that of each caller included.
+    ///
+    /// Jobs that run get more helpers at once if they asked for more than there were. Helpers
+    /// that are too many end when they are through with the unit of work they are at.
+    pub fn set_threads(&self, threads: NonZeroUsize) {
+        self.resize(|board| board.size = Size::Exactly(threads));
+    }
+
+    /// From now on no job has more than `cap` threads, whatever else the size of the pool is;
+    /// nothing lifts the bound. It is the knob for saving power, or for leaving room.
+    pub fn set_cap(&self, cap: Option<NonZeroUsize>) {
+        self.resize(|board| board.cap = cap);
+    }
+
+    fn resize(&self, change: impl FnOnce(&mut Board)) {
+        let size = sync::lock(&self.crew.board).size;
+        let available = self.available(size);
+        let mut board = sync::lock(&self.crew.board);
+        change(&mut board);
+        let helpers = board.threads(available).get() - 1;
+        board.set_helpers_max(helpers);
+        board.start_what_is_asked();
+        drop(board);
+        self.crew.tell_news();
+        self.crew.posted.notify_all();
+        self.crew.start_missing(1);
+    }
+
+    /// From now on helpers run on these CPUs, or anywhere with nothing; always within the CPUs of
+    /// the caller they work for. If a caller may use none of `cpus`, its helpers run where it
+    /// may. Callers themselves are never moved.
+    ///
+    /// # Errors
+    /// When the set is empty; then nothing changes.
+    pub fn set_cpus(&self, cpus: Option<CpuSet>) -> Result<(), NoCpus> {
+        if cpus.as_ref().is_some_and(CpuSet::is_empty) {
+            return Err(NoCpus);
+        }
+        let topology = self.topology();
+        let mut board = sync::lock(&self.crew.board);
+        board.cpus = cpus;
+        board.place_again(topology.as_deref());
+        drop(board);
+        self.crew.tell_news();
+        Ok(())
+    }
+
+    /// The machine's CPUs, cores and nodes, read when first asked for; nothing if it does not say.
+    pub(crate) fn topology(&self) -> Option<Arc<Topology>> {
+        let mut known = sync::lock(&self.topology);
+        known.get_or_insert_with(|| Topology::read(&self.root).ok().map(Arc::new)).clone()
+    }
+
+    /// Whether helpers that were lowered can be raised again, as [`Raise`](crate::Raise) wants it: with
+    /// `CAP_SYS_NICE`, or an `RLIMIT_NICE` that allows it. Tried once for each pool, on a thread
+    /// of its own.
+    #[must_use]
+    pub fn raise_supported(&self) -> bool {
+        let mut known = sync::lock(&self.can_raise);
+        *known.get_or_insert_with(|| {
+            let level = sys::priority();
+            let there_and_back = move || {
+                let this = sys::this_thread();
+                sys::lower(false).and_then(|()| sys::raise(this, level)).is_ok()
+                    && sys::lower(true).and_then(|()| sys::raise(this, level)).is_ok()
+            };
+            sync::call_apart("padata-probe", there_and_back).unwrap_or(false)
+        })
+    }
+
+    /// Starts helpers of a job's own, one for each of `bodies` while there are fewer of them than
+    /// the pool has helpers. They may be late, and still there when the job is over.
+    pub(crate) fn start_guests<B>(&self, bodies: impl Iterator<Item = B>) -> Hosted<'_>
+    where
+        B: FnOnce() + Send + 'static,
+    {
+        let number = self.guests.start(self.threads().get() - 1, bodies);
+        Hosted { guests: &self.guests, number }
+    }
+
+    /// Where helpers of a job of `threads` threads run that this thread calls.
+    pub(crate) fn placement(&self, threads: usize) -> Arc<Placement> {
+        let wish = Wish::of_this_thread(threads);
+        let topology = if wish.leaves_cpus_free() { self.topology() } else { None };
+        let board = sync::lock(&self.crew.board);
+        Arc::new(Placement::within(&wish, board.cpus.as_ref(), topology.as_deref()))
+    }
+
+    /// Lends `work` to up to `seats` helpers while `caller` runs on this thread, and returns when
+    /// all helpers that began it have left it. Helpers that come too late never begin. The
+    /// caller takes down its posting when it has nothing left that others could do.
+    ///
+    /// `work` must not panic.
+    pub(crate) fn share<W>(
+        &self,
+        seats: usize,
+        work: &W,
+        caller: impl FnOnce(&Arc<Loan>, Option<Posted<'_>>),
+    ) where
+        W: Fn(&Seat<'_>, &Loan) -> Left + Sync,
+    {
+        lend(work, |loan| {
+            let posted = (seats > 0).then(|| self.post(loan, seats));
+            caller(loan, posted);
+        });
+    }
+
+    /// Offers `seats` seats and sees to it that as many helpers look for one, if there are.
+    pub(crate) fn post(&self, loan: &Arc<Loan>, seats: usize) -> Posted<'_> {
+        let threads = self.threads();
+        let wish = Wish::of_this_thread(threads.get().min(seats.saturating_add(1)));
+        let topology = if wish.leaves_cpus_free() { self.topology() } else { None };
+        let mut board = sync::lock(&self.crew.board);
+        board.make_room(threads);
+        let id = board.post(loan, seats, wish, topology.as_deref());
+        self.crew.call_helpers(board, seats);
+        Posted { seats: Seats { crew: &self.crew, id } }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        sync::lock(&self.crew.board).closed = true;
+        self.crew.posted.notify_all();
+        self.guests.join();
+        loop {
+            // A helper may be starting another one: its handle is there when the helper has ended.
+            let handles = std::mem::take(&mut sync::lock(&self.crew.board).handles);
+            if handles.is_empty() {
+                return;
+            }
+            for (_, handle) in handles {
+                // A helper runs user code only inside work that catches panics.
+                let _ = handle.join();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let started = sync::lock(&self.crew.board).started;
+        f.debug_struct("Pool")
+            .field("threads", &self.threads())
+            .field("helpers_started", &started)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A job's guests; their places are free again when this is dropped.
+pub(crate) struct Hosted<'a> {
+    guests: &'a Guests,
+    number: usize,
+}
+
+impl Drop for Hosted<'_> {
+    fn drop(&mut self) {
+        self.guests.give_back(self.number);
+    }
+}
+
+/// A posting. It is taken down when this is dropped: when the caller has no work left.
+pub(crate) struct Posted<'a> {
+    seats: Seats<'a>,
+}
+
+/// Where seats can be added.
+#[derive(Clone, Copy)]
+pub(crate) struct Seats<'a> {
+    crew: &'a Arc<Crew>,
+    id: PostingId,
+}
+
+impl<'a> Posted<'a> {
+    pub(crate) fn seats(&self) -> Seats<'a> {
+        self.seats
+    }
+}
+
+impl Seats<'_> {
+    /// Offers one more seat.
+    pub(crate) fn add(self) {
+        let mut board = sync::lock(&self.crew.board);
+        board.add_seat(self.id);
+        self.crew.call_helpers(board, 1);
+    }
+}
+
+impl Drop for Posted<'_> {
+    fn drop(&mut self) {
+        sync::lock(&self.seats.crew.board).take_down(self.seats.id);
+    }
+}
+
+fn start_helper(number: usize, crew: Arc<Crew>) -> io::Result<JoinHandle<()>> {
+    sync::spawn(format!("padata-{number}"), move || crew.help())
+}
+
+/// Helpers that one helper starts before it begins to work. The caller starts one only, so that
+/// it is at work soon; the others start each other, like a tree that branches.
+const STARTS_PER_HELPER: usize = 2;
+
+impl Crew {
+    /// Wakes or starts helpers for new seats, or makes those at work look.
+    fn call_helpers(self: &Arc<Self>, mut board: sync::MutexGuard<'_, Board>, seats: usize) {
+        let started = board.start_what_is_asked();
+        let wakes = board.idle.min(seats.saturating_sub(started));
+        let is_short = board.free_seats() > board.idle + started;
+        drop(board);
+        for _ in 0..wakes {
+            self.posted.notify_one();
+        }
+        if is_short {
+            self.tell_news();
+        }
+        self.start_missing(1);
+    }
+
+    fn tell_news(&self) {
+        // Relaxed: what there is to know is on the board, under its lock. A helper that sees the
+        // count too late looks one unit later.
+        self.news.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Starts up to `at_most` of the helpers that are missing.
+    fn start_missing(self: &Arc<Self>, at_most: usize) {
+        for _ in 0..at_most {
+            let Some(number) = sync::lock(&self.board).take_number() else { return };
+            let spawned = (self.spawn)(number, Arc::clone(self));
+            let mut board = sync::lock(&self.board);
+            match spawned {
+                Ok(handle) => board.handles.push((number, handle)),
+                // The next one would be refused as well. The next job asks again.
+                Err(_) => return board.give_up_starting(),
+            }
+        }
+    }
+
+    /// A helper's life.
+    fn help(self: &Arc<Self>) {
+        self.start_missing(STARTS_PER_HELPER);
+        let place = Place::default();
+        let mut board = sync::lock(&self.board);
+        loop {
+            if board.dismiss_one() {
+                return;
+            }
+            let seen = self.news.0.load(Ordering::Relaxed);
+            if let Some(ticket) = board.sit_down() {
+                drop(board);
+                place.take_over(&ticket.placement);
+                let helper = Helper { crew: self, place: &place, posting: ticket.id };
+                let left = ticket.loan.run(&Seat::of(&helper, &self.news.0, seen));
+                board = sync::lock(&self.board);
+                match left {
+                    Some(Left::Early) => board.get_up(ticket.id, true),
+                    Some(Left::ForNow) => board.get_up(ticket.id, false),
+                    // Nothing is left there for others either.
+                    Some(Left::Done) | None => board.take_down(ticket.id),
+                }
+            } else if board.closed {
+                return;
+            } else {
+                board.idle += 1;
+                board = sync::wait(&self.posted, board);
+                board.idle -= 1;
+            }
+        }
+    }
+}
+
+/// A helper at work.
+struct Helper<'a> {
+    crew: &'a Crew,
+    place: &'a Place,
+    posting: PostingId,
+}
+
+impl Host for Helper<'_> {
+    fn is_wanted_elsewhere(&self) -> bool {
+        let mut board = sync::lock(&self.crew.board);
+        if board.surplus > 0 || board.has_better_seat(self.posting) {
+            return true;
+        }
+        let moved = board
+            .placement(self.posting)
+            .filter(|placement| !self.place.is_at(placement))
+            .map(Arc::clone);
+        drop(board);
+        if let Some(placement) = moved {
+            self.place.take_over(&placement);
+        }
+        false
+    }
+
+    fn move_to(&self, cpus: Option<&CpuSet>) -> bool {
+        self.place.move_to(cpus)
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::claim::Weight;
+
+    fn map(pool: &Pool, units: usize) {
+        let items: Vec<usize> = (0..units).collect();
+        assert_eq!(pool.map(&items, |_| 1, Weight::UNLIMITED, || (), |n, ()| *n), items);
+    }
+
+    fn started(pool: &Pool) -> usize {
+        sync::lock(&pool.crew.board).started
+    }
+
+    fn of(threads: usize, spawn: Spawn) -> Pool {
+        let threads = NonZeroUsize::new(threads).expect("at least one thread");
+        Pool::build(Size::Exactly(threads), Path::new("/"), spawn)
+    }
+
+    #[test]
+    fn helpers_start_when_they_are_needed() {
+        let pool = of(4, start_helper);
+        for (units, helpers) in [(0, 0), (1, 0), (2, 1), (2, 1), (1, 1), (3, 2), (100, 3), (2, 3)] {
+            map(&pool, units);
+            assert_eq!(started(&pool), helpers, "after {units} units");
+        }
+        let crew = Arc::clone(&pool.crew);
+        drop(pool);
+        assert_eq!(Arc::strong_count(&crew), 1, "a helper outlived its pool");
+    }
+
+    #[test]
+    fn no_helper_for_units_that_cannot_run_beside_another() {
+        let pool = of(4, start_helper);
+        pool.map(&[5, 6, 7], |&n| n, Weight(4), || (), |_, ()| ());
+        assert_eq!(started(&pool), 0);
+    }
+
+    #[test]
+    fn maps_in_maps_ask_for_their_own_helpers() {
+        let pool = of(4, start_helper);
+        pool.map(&[(); 2], |()| 1, Weight::UNLIMITED, || (), |(), ()| map(&pool, 2));
+        assert!((2..=3).contains(&started(&pool)));
+    }
+
+    /// Waits until as many helpers are there: they start each other.
+    fn wait_for_started(pool: &Pool, helpers: usize) {
+        while started(pool) != helpers {
+            sync::yield_now();
+        }
+    }
+
+    #[test]
+    fn goes_on_with_the_threads_it_gets() {
+        fn refuse(_: usize, _: Arc<Crew>) -> io::Result<JoinHandle<()>> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        fn first_only(number: usize, crew: Arc<Crew>) -> io::Result<JoinHandle<()>> {
+            if number == 1 { start_helper(number, crew) } else { refuse(number, crew) }
+        }
+        for (spawn, helpers) in [(refuse as Spawn, 0), (first_only, 1)] {
+            let pool = of(4, spawn);
+            for _ in 0..3 {
+                map(&pool, 200);
+                wait_for_started(&pool, helpers);
+            }
+        }
+    }
+
+    #[test]
+    fn helpers_start_each_other() {
+        let pool = of(9, start_helper);
+        let meeting = std::sync::Barrier::new(9);
+        pool.map(
+            &[(); 9],
+            |()| 1,
+            Weight::UNLIMITED,
+            || (),
+            |(), ()| {
+                meeting.wait();
+            },
+        );
+        assert_eq!(started(&pool), 8);
+    }
+
+    #[test]
+    fn fewer_threads_end_helpers_and_more_bring_them_back() {
+        let pool = of(5, start_helper);
+        let threads = |n| NonZeroUsize::new(n).unwrap();
+        map(&pool, 100);
+        assert_eq!(started(&pool), 4);
+        pool.set_threads(threads(2));
+        wait_for_started(&pool, 1);
+        map(&pool, 100);
+        assert_eq!(started(&pool), 1);
+        pool.set_cap(Some(threads(1)));
+        wait_for_started(&pool, 0);
+        assert_eq!(pool.threads(), threads(1));
+        pool.set_cap(None);
+        pool.set_threads(threads(4));
+        map(&pool, 100);
+        assert_eq!(started(&pool), 3);
+    }
+
+    /// Under way, too: units wait until the pool has changed, and the map still ends.
+    #[test]
+    fn a_map_goes_on_while_helpers_leave() {
+        let pool = of(4, start_helper);
+        let items: Vec<usize> = (0..300).collect();
+        let results = pool.map(
+            &items,
+            |_| 1,
+            Weight(2),
+            || (),
+            |&n, ()| {
+                pool.set_threads(NonZeroUsize::new(1 + n % 4).unwrap());
+                n
+            },
+        );
+        assert_eq!(results, items);
+    }
+
+    #[test]
+    fn an_empty_set_of_cpus_is_refused() {
+        let pool = of(2, start_helper);
+        assert_eq!(pool.set_cpus(Some(CpuSet::new())), Err(NoCpus));
+        assert_eq!(pool.set_cpus(None), Ok(()));
+    }
+
+    #[test]
+    fn nothing_is_left_on_the_board() {
+        let pool = of(3, start_helper);
+        for units in 0..50 {
+            map(&pool, units);
+        }
+        let board = sync::lock(&pool.crew.board);
+        assert!(board.is_empty());
+    }
+}
