@@ -12,10 +12,14 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use crate::claim::{Claims, Weight};
-use crate::erase::lend;
+use crate::erase::{Loan, lend};
+use crate::job::models::{Claim, Cut, Deal, Standing};
+use crate::job::{CancelToken, Chunk, ChunkRule, Failure, Job, JobError, Nice};
 use crate::pool::Pool;
 use crate::ring::Slots;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::seat::{Left, Seat};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell};
+use crate::sys;
 
 /// More finds nothing new in these small models: 4 takes ten times as long.
 const PREEMPTIONS: usize = 3;
@@ -57,11 +61,14 @@ fn loan_of_two_borrowers() {
     check(|| {
         let turn = AtomicUsize::new(0);
         let slots = Slots::new(2);
-        let work = || slots.put(turn.fetch_add(1, Ordering::Relaxed), ());
+        let work = |_: &Seat<'_>, _: &Loan| {
+            slots.put(turn.fetch_add(1, Ordering::Relaxed), ());
+            Left::Done
+        };
         let borrowers = lend(&work, |loan| {
             [(); 2].map(|()| {
                 let loan = Arc::clone(loan);
-                thread::spawn(move || loan.run())
+                thread::spawn(move || loan.run(&Seat::CALLER).is_some())
             })
         });
         // loom reports a write that is not ordered before this.
@@ -78,17 +85,18 @@ fn loan_of_two_borrowers() {
 fn loan_is_refused_after_the_recall() {
     check(|| {
         let runs = AtomicUsize::new(0);
-        let work = || {
+        let work = |_: &Seat<'_>, _: &Loan| {
             runs.fetch_add(1, Ordering::Relaxed);
+            Left::Done
         };
         let (kept, borrower) = lend(&work, |loan| {
             let borrowed = Arc::clone(loan);
-            let borrower = thread::spawn(move || borrowed.run());
-            work();
+            let borrower = thread::spawn(move || borrowed.run(&Seat::CALLER).is_some());
+            work(&Seat::CALLER, loan);
             (Arc::clone(loan), borrower)
         });
         let before = runs.load(Ordering::Relaxed);
-        assert!(!kept.run());
+        assert!(kept.run(&Seat::CALLER).is_none());
         let borrowed = borrower.join().unwrap();
         assert_eq!(before, 1 + usize::from(borrowed));
     });
@@ -96,13 +104,22 @@ fn loan_is_refused_after_the_recall() {
 
 /// Threads that share claims and slots, as a map does, with the end of the loan between the
 /// writes and the reads.
-fn run_units(weights: &'static [u64], limit: Weight, helpers: usize, stop_at: Option<usize>) {
+///
+/// The thread that runs the unit `stop_at` stops all; helpers leave after `helpers_stay` units.
+fn run_units_until(
+    weights: &'static [u64],
+    limit: Weight,
+    helpers: usize,
+    stop_at: Option<usize>,
+    helpers_stay: usize,
+) {
     let claims = Claims::new(weights.iter().copied(), helpers + 1, limit);
     let slots = Slots::new(weights.len());
     let in_flight = AtomicUsize::new(0);
-    let work = || {
+    let work = |units: usize| {
         let mut claimed = claims.first();
-        while let Some(unit) = claimed {
+        for ran in 1.. {
+            let Some(unit) = claimed else { return Left::Done };
             let weight = weights[unit.index] as usize;
             let others = in_flight.fetch_add(weight, Ordering::AcqRel);
             assert!(others == 0 || (others + weight) as u64 <= limit.0, "over the limit");
@@ -110,20 +127,26 @@ fn run_units(weights: &'static [u64], limit: Weight, helpers: usize, stop_at: Op
             if stop_at == Some(unit.index) {
                 claims.stop();
                 assert_eq!(claims.next(unit), None, "a unit after the stop");
-                return;
+                return Left::Done;
             }
             in_flight.fetch_sub(weight, Ordering::AcqRel);
+            if ran == units {
+                claims.leave(unit);
+                return Left::Early;
+            }
             claimed = claims.next(unit);
         }
+        Left::Done
     };
-    let borrowers = lend(&work, |loan| {
+    let help = |_: &Seat<'_>, _: &Loan| work(helpers_stay);
+    let borrowers = lend(&help, |loan| {
         let borrowers: Vec<_> = (1..claims.threads())
             .map(|_| {
                 let loan = Arc::clone(loan);
-                thread::spawn(move || loan.run())
+                thread::spawn(move || loan.run(&Seat::CALLER).is_some())
             })
             .collect();
-        work();
+        work(usize::MAX);
         borrowers
     });
     match (slots.into_vec(), stop_at) {
@@ -133,6 +156,10 @@ fn run_units(weights: &'static [u64], limit: Weight, helpers: usize, stop_at: Op
     for borrower in borrowers {
         borrower.join().expect("a failed model has ended before");
     }
+}
+
+fn run_units(weights: &'static [u64], limit: Weight, helpers: usize, stop_at: Option<usize>) {
+    run_units_until(weights, limit, helpers, stop_at, usize::MAX);
 }
 
 #[test]
@@ -158,6 +185,13 @@ fn gate_keeps_the_limit_and_forgets_no_waiter() {
 fn gate_stops_while_threads_wait() {
     check(|| run_units(&[3, 1, 1], Weight(2), 1, Some(0)));
     check(|| run_units(&[3, 1, 1, 1], Weight(3), 2, Some(0)));
+}
+
+/// A helper that is called away gives back the room of its unit to one that waits for it.
+#[test]
+fn gate_tells_who_waits_when_a_helper_leaves() {
+    check(|| run_units_until(&[3, 1, 1], Weight(2), 1, None, 1));
+    check(|| run_units_until(&[3, 1, 1, 1], Weight(3), 2, None, 1));
 }
 
 /// A whole map: lazy start, results written on both threads, end of the pool.
@@ -230,5 +264,186 @@ fn map_with_a_panic() {
         assert_eq!(*outcome.unwrap_err().downcast::<i32>().unwrap(), 1);
         // The pool is as good as before.
         assert_eq!(pool.map(&[5], |_| 1, Weight::UNLIMITED, || (), |n, ()| *n), [5]);
+    });
+}
+
+/// Threads that take chunks of one part: each offset is taken once, none is left.
+#[test]
+fn deal_gives_each_offset_once() {
+    check(|| {
+        let cut = Cut::new(ChunkRule::Kernel, 5, 1, 1, 2);
+        let deal = Arc::new(Deal::new([5].into_iter()));
+        let take = move |deal: &Deal| {
+            let claims = std::iter::from_fn(|| deal.claim(0, &cut, |_| 1));
+            claims.map(|claim| (claim.offset, claim.units)).collect::<Vec<_>>()
+        };
+        let shared = Arc::clone(&deal);
+        let other = thread::spawn(move || take(&shared));
+        let mut all = take(&deal);
+        all.extend(other.join().unwrap());
+        all.sort_unstable();
+        assert_eq!(all, [(0, 1), (1, 2), (3, 2)]);
+    });
+}
+
+/// What a thread gives back is taken once, by one of two who look for it, or is still there.
+#[test]
+fn deal_gives_back_once() {
+    check(|| {
+        let deal = Arc::new(Deal::new([4].into_iter()));
+        let rest = Claim { part: 0, offset: 2, units: 2 };
+        let (giver, taker) = (Arc::clone(&deal), Arc::clone(&deal));
+        let giver = thread::spawn(move || giver.give_back(rest));
+        let taker = thread::spawn(move || usize::from(taker.take_back().is_some()));
+        let taken = usize::from(deal.take_back().is_some()) + taker.join().unwrap();
+        giver.join().unwrap();
+        assert_eq!(taken + usize::from(deal.take_back().is_some()), 1);
+    });
+}
+
+/// A helper is raised before it has ended, or not at all: what the caller does to it by its number
+/// is ordered before whatever comes after the helper's end.
+#[test]
+fn nobody_raises_a_helper_that_has_gone() {
+    check(|| {
+        let standing = Arc::new(Standing::new());
+        // Stands for the thread's number: after its end, it belongs to somebody else.
+        let number = Arc::new(UnsafeCell::new(0));
+        let (helper, helpers_number) = (Arc::clone(&standing), Arc::clone(&number));
+        let helper = thread::spawn(move || {
+            helper.enter(sys::this_thread());
+            helper.leave();
+            helpers_number.with_mut(|_| ());
+        });
+        for _ in 0..2 {
+            standing.raise(|_| number.with_mut(|_| ()));
+        }
+        helper.join().unwrap();
+        assert!(!standing.is_inside());
+        assert!(standing.raise(|_| ()).is_none());
+    });
+}
+
+type ChunkOf<'c> = Chunk<'c, u32>;
+
+/// A whole job on two threads.
+#[test]
+fn job_on_two_threads() {
+    check(|| {
+        let pool = Pool::new(threads(2));
+        let units = AtomicUsize::new(0);
+        let report = Job::over(0_u32, 3)
+            .run(&pool, |chunk: ChunkOf<'_>| {
+                units.fetch_add(chunk.units() as usize, Ordering::Relaxed);
+                Ok::<_, ()>(())
+            })
+            .unwrap();
+        // Not after a wait of its own: the end of the job orders it.
+        assert_eq!((units.load(Ordering::Relaxed), report.units), (3, 3));
+    });
+}
+
+/// The helper gives back what it holds when the caller waits; nothing is lost, nothing done twice.
+#[test]
+fn job_gives_back_to_the_caller() {
+    check(|| {
+        let pool = Pool::new(threads(2));
+        let units = AtomicUsize::new(0);
+        Job::over(0_u32, 4)
+            .min_chunk(2)
+            .run(&pool, |chunk: ChunkOf<'_>| {
+                let kept = if chunk.is_wanted_back() { 1 } else { chunk.units() };
+                chunk.give_back(kept);
+                units.fetch_add(kept as usize, Ordering::Relaxed);
+                Ok::<_, ()>(())
+            })
+            .unwrap();
+        assert_eq!(units.load(Ordering::Relaxed), 4);
+    });
+}
+
+/// A helper of the job's own, raised or not, that comes early, late or too late.
+#[test]
+fn job_with_a_helper_of_low_priority() {
+    check(|| {
+        let pool = Pool::new(threads(2));
+        let report = Job::over(0_u32, 2).nice(Nice::Max).run(&pool, |_| Ok::<_, ()>(())).unwrap();
+        assert_eq!(report.units, 2);
+        assert!(report.raised <= 1 && !report.raise_refused);
+    });
+}
+
+/// An error on one thread while the other goes on; all units are accounted for.
+#[test]
+fn job_with_an_error() {
+    check(|| {
+        let pool = Pool::new(threads(2));
+        let mut undone = 0;
+        let error: JobError<u32, u32> = Job::over(0_u32, 3)
+            .undo(|range| undone += range.end - range.start)
+            .run(
+                &pool,
+                |chunk: ChunkOf<'_>| {
+                    if *chunk.start() == 1 { Err(*chunk.start()) } else { Ok(()) }
+                },
+            )
+            .unwrap_err();
+        assert!(matches!(error.first, Failure::Error(1)));
+        let units = |ranges: &[std::ops::Range<u32>]| -> u32 {
+            ranges.iter().map(|range| range.end - range.start).sum()
+        };
+        assert_eq!(units(&error.completed), undone);
+        assert_eq!(units(&error.completed) + units(&error.not_started), 2);
+    });
+}
+
+/// Somebody cancels while the job runs.
+#[test]
+fn job_that_is_cancelled() {
+    check(|| {
+        let pool = Pool::new(threads(2));
+        let token = CancelToken::new();
+        let others = token.clone();
+        let other = thread::spawn(move || others.cancel());
+        let outcome = Job::over(0_u32, 2).cancel(&token).run(&pool, |_| Ok::<_, ()>(()));
+        match outcome {
+            Ok(report) => assert_eq!(report.units, 2),
+            Err(error) => assert!(matches!(error.first, Failure::Cancelled)),
+        }
+        other.join().unwrap();
+    });
+}
+
+/// The pool gets smaller and larger while a map is on.
+#[test]
+fn pool_changes_its_size_under_a_map() {
+    check(|| {
+        let pool = Arc::new(Pool::new(threads(2)));
+        let others = Arc::clone(&pool);
+        let other = thread::spawn(move || {
+            others.set_threads(threads(1));
+            others.set_threads(threads(2));
+        });
+        let results = pool.map(&[1, 2], |_| 1, Weight::UNLIMITED, || (), |n, ()| *n);
+        assert_eq!(results, [1, 2]);
+        other.join().unwrap();
+    });
+}
+
+/// Tasks of a scope that spawn another one; the scope ends when all have, and sees what they did.
+#[test]
+fn scope_of_two_tasks_and_one_more() {
+    check(|| {
+        let pool = Pool::new(threads(2));
+        let done = AtomicUsize::new(0);
+        pool.scope(|scope| {
+            scope.spawn(|scope| {
+                scope.spawn(|_| {
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+        });
+        assert_eq!(done.load(Ordering::Relaxed), 2);
     });
 }

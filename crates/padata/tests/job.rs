@@ -533,42 +533,34 @@ fn a_helper_changes_over_to_a_job_that_has_none() {
     in_time(|| {
         let pool = pool(3);
         let second_is_done = CancelToken::new();
-        let both_are_there = Barrier::new(3);
+        // The first job's threads, each in its first chunk, and the caller of the second job.
+        let all_are_there = Barrier::new(4);
+        let came = [const { AtomicUsize::new(0) }; 3];
         std::thread::scope(|scope| {
             let first = scope.spawn(|| {
-                let came = AtomicUsize::new(0);
                 Job::over(0_u64, u64::MAX)
-                    .chunk_rule(ChunkRule::Guided)
                     .cancel(&second_is_done)
                     .run(&pool, |chunk| {
-                        if came.fetch_or(1 << chunk.worker().min(9), SeqCst)
-                            >> chunk.worker().min(9)
-                            & 1
-                            == 0
-                            && chunk.worker() < 3
+                        if came
+                            .get(chunk.worker())
+                            .is_some_and(|came| came.fetch_add(1, SeqCst) == 0)
                         {
-                            both_are_there.wait();
+                            all_are_there.wait();
                         }
                         chunk.give_back(chunk.units() / 2);
                         ok(())
                     })
                     .unwrap_err()
             });
-            let second = scope.spawn(|| {
-                let helper_came = Barrier::new(2);
-                // Not before the first job has all helpers.
-                while !format!("{pool:?}").contains("helpers_started: 2") {
-                    std::thread::yield_now();
-                }
-                Job::over(0_u32, 2)
-                    .run(&pool, |_| {
-                        helper_came.wait();
-                        ok(())
-                    })
-                    .unwrap();
-                second_is_done.cancel();
-            });
-            second.join().unwrap();
+            all_are_there.wait();
+            let both_are_there = Barrier::new(2);
+            Job::over(0_u32, 2)
+                .run(&pool, |_| {
+                    both_are_there.wait();
+                    ok(())
+                })
+                .unwrap();
+            second_is_done.cancel();
             assert!(matches!(first.join().unwrap().first, Failure::Cancelled));
         });
     });

@@ -55,6 +55,14 @@ pub use position::{Distance, Position};
 use run::{Run, Stop, Worker};
 use spread::Spread;
 
+/// What the models of the protocols run by itself.
+#[cfg(all(test, loom))]
+pub(crate) mod models {
+    pub(crate) use super::chunks::Cut;
+    pub(crate) use super::deal::{Claim, Deal};
+    pub(crate) use super::nice::Standing;
+}
+
 /// A stretch of a job's work: `units` units from `start` on, near a NUMA node or anywhere. It may
 /// be empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -70,11 +70,11 @@ impl Standing {
 
     /// The helper, when it has left its work: from here on nobody raises it.
     pub(crate) fn leave(&self) {
-        // Release: who sees that the helper is gone sees what it did. Acquire, when the exchange
-        // fails: the call that raises us happens before we end.
+        // Acquire: a raise that has been happens before we end. Release: who sees that the helper
+        // is gone sees what it did.
         while self
             .state
-            .compare_exchange(INSIDE, GONE, Ordering::Release, Ordering::Acquire)
+            .compare_exchange(INSIDE, GONE, Ordering::AcqRel, Ordering::Relaxed)
             .is_err()
         {
             // The caller runs at its normal priority and is in the middle of one system call.

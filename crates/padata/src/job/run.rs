@@ -12,7 +12,7 @@ use super::deal::{Claim, Deal};
 use super::nice::NiceCrew;
 use super::outcome::Failure;
 use super::position::Position;
-use super::spread::Spread;
+use super::spread::{Post, Spread};
 use super::{Part, Watch};
 use crate::erase::Loan;
 use crate::seat::{Left, Seat};
@@ -51,7 +51,7 @@ pub(super) struct Stop<E> {
 pub(super) struct Worker<P> {
     number: usize,
     /// Where it takes its chunks.
-    part: Option<usize>,
+    post: Option<Post>,
     /// Where its last chunk ended: part, offset and position.
     last: Option<(usize, u64, P)>,
     stats: WorkerStats,
@@ -67,7 +67,7 @@ impl<P> Worker<P> {
     fn new(number: usize) -> Self {
         Worker {
             number,
-            part: None,
+            post: None,
             last: None,
             stats: WorkerStats { worker: number, ..WorkerStats::default() },
             ran: false,
@@ -86,8 +86,8 @@ where
         // Relaxed: numbers that differ, nothing else.
         let mut worker = Worker::new(1 + self.helpers.fetch_add(1, Ordering::Relaxed));
         let left = self.work(&mut worker, seat, loan);
-        if let (Left::Early, Some(part)) = (left, worker.part) {
-            self.spread.leave(part);
+        if let (Left::Early, Some(post)) = (left, worker.post) {
+            self.spread.leave(post);
         }
         self.sign_off(worker);
         left
@@ -131,7 +131,7 @@ where
         }
         let cut = if seat.is_caller() { &self.cut } else { &self.helpers_cut };
         loop {
-            if let Some(part) = worker.part {
+            if let Some(Post { part, .. }) = worker.post {
                 let start = &self.parts[part].start;
                 let claim = self.deal.claim(part, cut, |grid| start.past_multiple(grid));
                 if claim.is_some() {
@@ -139,13 +139,12 @@ where
                 }
             }
             let home = if seat.is_caller() { sys::this_cpu() } else { None };
-            let next = self.spread.next_part(&self.deal, worker.part, home)?;
-            if worker.part.replace(next.part).is_some() {
-                worker.stats.moves += 1;
-            }
-            if self.parts.len() > 1 && !seat.is_caller() {
-                seat.move_to(next.cpus.as_ref());
-            }
+            let post = self.spread.next_post(&self.deal, worker.post, home);
+            // At the end it stays where it is counted no more.
+            let before = std::mem::replace(&mut worker.post, post);
+            let post = post?;
+            worker.stats.moves += u64::from(before.is_some());
+            seat.move_to(self.spread.cpus(post));
         }
     }
 

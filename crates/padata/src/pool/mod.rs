@@ -184,7 +184,7 @@ impl Pool {
         drop(board);
         self.crew.tell_news();
         self.crew.posted.notify_all();
-        self.crew.start_missing(1);
+        Crew::start_missing(&self.crew, 1);
     }
 
     /// From now on helpers run on these CPUs, or anywhere with nothing; always within the CPUs of
@@ -274,7 +274,7 @@ impl Pool {
         let mut board = sync::lock(&self.crew.board);
         board.make_room(threads);
         let id = board.post(loan, seats, wish, topology.as_deref());
-        self.crew.call_helpers(board, seats);
+        Crew::call_helpers(&self.crew, board, seats);
         Posted { seats: Seats { crew: &self.crew, id } }
     }
 }
@@ -343,7 +343,7 @@ impl Seats<'_> {
     pub(crate) fn add(self) {
         let mut board = sync::lock(&self.crew.board);
         board.add_seat(self.id);
-        self.crew.call_helpers(board, 1);
+        Crew::call_helpers(self.crew, board, 1);
     }
 }
 
@@ -354,7 +354,7 @@ impl Drop for Posted<'_> {
 }
 
 fn start_helper(number: usize, crew: Arc<Crew>) -> io::Result<JoinHandle<()>> {
-    sync::spawn(format!("padata-{number}"), move || crew.help())
+    sync::spawn(format!("padata-{number}"), move || Crew::help(&crew))
 }
 
 /// Helpers that one helper starts before it begins to work. The caller starts one only, so that
@@ -363,18 +363,18 @@ const STARTS_PER_HELPER: usize = 2;
 
 impl Crew {
     /// Wakes or starts helpers for new seats, or makes those at work look.
-    fn call_helpers(self: &Arc<Self>, mut board: sync::MutexGuard<'_, Board>, seats: usize) {
+    fn call_helpers(crew: &Arc<Self>, mut board: sync::MutexGuard<'_, Board>, seats: usize) {
         let started = board.start_what_is_asked();
         let wakes = board.idle.min(seats.saturating_sub(started));
         let is_short = board.free_seats() > board.idle + started;
         drop(board);
         for _ in 0..wakes {
-            self.posted.notify_one();
+            crew.posted.notify_one();
         }
         if is_short {
-            self.tell_news();
+            crew.tell_news();
         }
-        self.start_missing(1);
+        Crew::start_missing(crew, 1);
     }
 
     fn tell_news(&self) {
@@ -384,11 +384,11 @@ impl Crew {
     }
 
     /// Starts up to `at_most` of the helpers that are missing.
-    fn start_missing(self: &Arc<Self>, at_most: usize) {
+    fn start_missing(crew: &Arc<Self>, at_most: usize) {
         for _ in 0..at_most {
-            let Some(number) = sync::lock(&self.board).take_number() else { return };
-            let spawned = (self.spawn)(number, Arc::clone(self));
-            let mut board = sync::lock(&self.board);
+            let Some(number) = sync::lock(&crew.board).take_number() else { return };
+            let spawned = (crew.spawn)(number, Arc::clone(crew));
+            let mut board = sync::lock(&crew.board);
             match spawned {
                 Ok(handle) => board.handles.push((number, handle)),
                 // The next one would be refused as well. The next job asks again.
@@ -398,21 +398,21 @@ impl Crew {
     }
 
     /// A helper's life.
-    fn help(self: &Arc<Self>) {
-        self.start_missing(STARTS_PER_HELPER);
+    fn help(crew: &Arc<Self>) {
+        Crew::start_missing(crew, STARTS_PER_HELPER);
         let place = Place::default();
-        let mut board = sync::lock(&self.board);
+        let mut board = sync::lock(&crew.board);
         loop {
             if board.dismiss_one() {
                 return;
             }
-            let seen = self.news.0.load(Ordering::Relaxed);
+            let seen = crew.news.0.load(Ordering::Relaxed);
             if let Some(ticket) = board.sit_down() {
                 drop(board);
                 place.take_over(&ticket.placement);
-                let helper = Helper { crew: self, place: &place, posting: ticket.id };
-                let left = ticket.loan.run(&Seat::of(&helper, &self.news.0, seen));
-                board = sync::lock(&self.board);
+                let helper = Helper { crew, place: &place, posting: ticket.id };
+                let left = ticket.loan.run(&Seat::of(&helper, &crew.news.0, seen));
+                board = sync::lock(&crew.board);
                 match left {
                     Some(Left::Early) => board.get_up(ticket.id, true),
                     Some(Left::ForNow) => board.get_up(ticket.id, false),
@@ -423,7 +423,7 @@ impl Crew {
                 return;
             } else {
                 board.idle += 1;
-                board = sync::wait(&self.posted, board);
+                board = sync::wait(&crew.posted, board);
                 board.idle -= 1;
             }
         }
