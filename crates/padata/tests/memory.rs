@@ -4,11 +4,14 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use padata::topology::NodeId;
 use padata::{ChunkRule, Nice, Pool, memory};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 const MIB: usize = 1 << 20;
 
@@ -63,15 +66,49 @@ fn populate_leaves_contents_and_makes_pages() {
     assert_eq!(bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>(), 17);
 }
 
+/// The kernel counts locked memory for the process: one test at a time.
+static LOCKS: Mutex<()> = Mutex::new(());
+
 #[test]
 fn lock_and_unlock() {
-    // Other tests lock nothing, so the process's count is this test's; `RLIMIT_MEMLOCK` is 64 KiB
-    // on old systems.
+    let _alone = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
     let bytes = vec![1_u8; 32 * 1024];
     memory::on(&pool(2)).lock(&bytes).unwrap();
     assert!(status_kib("VmLck:") >= 32);
     memory::unlock(&bytes).unwrap();
     assert_eq!(status_kib("VmLck:"), 0);
+}
+
+/// All or nothing, when `RLIMIT_MEMLOCK` stops it halfway; what was populated meanwhile stays.
+#[test]
+fn lock_beyond_the_limit_is_undone() {
+    let _alone = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+    // Two chunks of 4 MiB or more fit, at most; on systems that allow less, not even one.
+    let maximum = getrlimit(Resource::Memlock).maximum;
+    let limit = maximum.map_or(8 * MIB as u64, |maximum| maximum.min(8 * MIB as u64));
+    setrlimit(Resource::Memlock, Rlimit { current: Some(limit), maximum }).unwrap();
+    for threads in [1, 2, 4] {
+        // Threads inherit what this one may do, so that it is not the test's thread.
+        let limited = thread::spawn(move || {
+            let mut may = capabilities(None).unwrap();
+            may.effective.remove(CapabilitySet::IPC_LOCK);
+            set_capabilities(None, may).unwrap();
+            let bytes = vec![1_u8; 14 * MIB];
+            let pool = pool(threads);
+            let error = memory::on(&pool).lock(&bytes).unwrap_err();
+            assert_eq!(error.io_error().kind(), std::io::ErrorKind::OutOfMemory);
+            let words = error.to_string();
+            assert!(words.starts_with("cannot lock bytes "), "{words}");
+            assert!(error.undone <= limit as usize && error.at.len() <= 14 * MIB);
+            assert!(threads == 1 || limit < 8 * MIB as u64 || error.undone >= 4 * MIB - 4096);
+            assert_eq!(status_kib("VmLck:"), 0, "{threads} threads");
+            // Below the limit it works.
+            let little = &bytes[..limit as usize / 2];
+            memory::on(&pool).lock(little).unwrap();
+            memory::unlock(little).unwrap();
+        });
+        limited.join().unwrap();
+    }
 }
 
 #[test]

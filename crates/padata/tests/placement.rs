@@ -14,7 +14,9 @@ use std::thread;
 
 use padata::topology::{CpuSet, NodeId};
 use padata::{CancelToken, Job, Nice, Part, Pool, Raise};
-use rustix::thread::{CpuSet as RawSet, sched_setaffinity};
+use rustix::thread::{
+    CapabilitySet, CpuSet as RawSet, capabilities, sched_setaffinity, set_capabilities,
+};
 use watchdog::in_time;
 
 fn pool(threads: usize) -> Pool {
@@ -298,5 +300,74 @@ fn caller_and_pool_keep_their_priority() {
                 Ok::<_, Infallible>(())
             })
             .unwrap();
+    });
+}
+
+/// Runs `test` on a thread that may not raise priorities; so may not what it starts.
+fn without_the_right_to_raise(test: impl FnOnce() + Send) {
+    thread::scope(|scope| {
+        let limited = scope.spawn(|| {
+            let mut may = capabilities(None).unwrap();
+            may.effective.remove(CapabilitySet::SYS_NICE);
+            set_capabilities(None, may).unwrap();
+            test();
+        });
+        limited.join().unwrap();
+    });
+}
+
+/// The fallback: helpers take the smallest chunks, the caller large ones, and nobody is raised.
+#[test]
+fn where_nobody_may_be_raised_helpers_take_little_at_a_time() {
+    in_time(|| {
+        without_the_right_to_raise(|| {
+            let pool = pool(2);
+            assert!(!pool.raise_supported());
+            let helped = CancelToken::new();
+            let sizes = Mutex::new([Vec::new(), Vec::new()]);
+            let report = Job::over(0_u32, 1000)
+                .min_chunk(10)
+                .nice(Nice::Max)
+                .run(&pool, |chunk| {
+                    let is_helper = chunk.worker() != 0;
+                    sizes.lock().unwrap()[usize::from(is_helper)].push(chunk.units());
+                    if is_helper {
+                        helped.cancel();
+                    }
+                    while !helped.is_cancelled() {
+                        thread::yield_now(); // so that the helper gets some
+                    }
+                    Ok::<_, Infallible>(())
+                })
+                .unwrap();
+            let [caller, helper] = sizes.into_inner().unwrap();
+            assert!(caller[0] > 100 && helper.iter().all(|&units| units == 10), "{helper:?}");
+            assert_eq!((report.units, report.raised, report.raise_refused), (1000, 0, false));
+        });
+    });
+}
+
+/// The pool found that it may raise, and then the caller gave that right up.
+#[test]
+fn a_raise_that_is_refused_is_told() {
+    in_time(|| {
+        let pool = pool(2);
+        if !pool.raise_supported() {
+            return without_the_right_to_raise(|| assert!(!pool.raise_supported()));
+        }
+        without_the_right_to_raise(|| {
+            let meeting = Barrier::new(2);
+            let report = Job::over(0_u32, 2)
+                .nice(Nice::Max)
+                .run(&pool, |chunk| {
+                    meeting.wait();
+                    while chunk.worker() != 0 && !chunk.is_wanted_back() {
+                        thread::yield_now(); // until the caller waits
+                    }
+                    Ok::<_, Infallible>(())
+                })
+                .unwrap();
+            assert_eq!((report.units, report.raised, report.raise_refused), (2, 0, true));
+        });
     });
 }

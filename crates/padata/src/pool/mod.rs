@@ -506,7 +506,9 @@ mod tests {
 
     /// Waits until as many helpers are there: they start each other.
     fn wait_for_started(pool: &Pool, helpers: usize) {
+        let late = std::time::Instant::now() + std::time::Duration::from_secs(30);
         while started(pool) != helpers {
+            assert!(std::time::Instant::now() < late, "not {helpers} helpers");
             sync::yield_now();
         }
     }
