@@ -29,12 +29,12 @@ const STEPS: &[Step] = &[
     step("test", &["test", "--workspace"]),
     Step {
         name: "loom",
-        args: &["test", "-p", "padata", "--release", "loom"],
+        args: &["test", "-p", "padata", "--release", "--lib", "loom"],
         env: &[("RUSTFLAGS", "--cfg loom")],
     },
     Step {
         name: "shuttle",
-        args: &["test", "-p", "padata", "--release", "shuttle"],
+        args: &["test", "-p", "padata", "--release", "--lib", "shuttle"],
         env: &[("RUSTFLAGS", "--cfg shuttle"), ("KMILL_SHUTTLE_ITERATIONS", "2000")],
     },
     step("goldens", &["xtask", "goldens"]),
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn steps_show_as_they_could_be_typed() {
         let loom = STEPS.iter().find(|step| step.name == "loom").unwrap();
-        let line = "RUSTFLAGS=\"--cfg loom\" cargo test -p padata --release loom";
+        let line = "RUSTFLAGS=\"--cfg loom\" cargo test -p padata --release --lib loom";
         assert_eq!(shown(loom), line);
     }
 }

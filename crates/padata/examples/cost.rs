@@ -4,11 +4,12 @@
 //! `cargo run -p padata --release --example cost -- 1 2`
 #![expect(clippy::print_stdout, reason = "it prints measurements")]
 
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use padata::{Pool, Weight};
+use padata::{Chunk, Job, Pool, Weight};
 
 const UNITS: usize = 200_000;
 const ROUNDS: usize = 15;
@@ -34,6 +35,8 @@ fn main() {
         report(threads, "unit of 10 us", work.len(), "ns", || spin(&pool, &work));
         report(threads, "map of 1 unit", 1, "ns", || noop(&pool, &small[..1], Weight::UNLIMITED));
         report(threads, "map of 2 units", 1, "ns", || noop(&pool, &small, Weight::UNLIMITED));
+        report(threads, "job of 1 chunk", 1, "ns", || chunks(&pool, 1));
+        report(threads, "job of 2 chunks", 1, "ns", || chunks(&pool, 2));
     }
 }
 
@@ -54,6 +57,15 @@ fn spin(pool: &Pool, units: &[u32]) {
         *unit
     };
     black_box(pool.map(units, |_| 1, Weight::UNLIMITED, || (), busy));
+}
+
+/// A job of so many chunks that do nothing, if there is a thread for each.
+fn chunks(pool: &Pool, chunks: u64) {
+    let nothing = |chunk: Chunk<'_, u64>| {
+        black_box(chunk.units());
+        Ok::<_, Infallible>(())
+    };
+    black_box(Job::over(0, chunks).run(pool, nothing).is_ok());
 }
 
 fn report(threads: NonZeroUsize, what: &str, units: usize, unit: &str, run: impl Fn()) {

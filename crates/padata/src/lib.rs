@@ -1,32 +1,48 @@
-//! Work in parallel, results in order: the userspace counterpart of the kernel's padata.
+//! Work on many threads: results in order, large jobs in chunks, and an account of every unit. The
+//! userspace counterpart of the kernel's padata and of the proposed ktask.
 //!
-//! A [`Pool`] is a number of threads. [`Pool::map`] runs one function on each item of a slice, on
-//! the calling thread and on helpers of the pool, and returns the results by index. The result
-//! does not depend on the number of threads, and at no time do the items in work weigh more than
-//! a limit, so that memory stays bounded.
+//! A [`Pool`] is a number of threads. There are three ways to use them:
+//! - [`Pool::map`] runs one function on each item of a slice and returns the results by index. At
+//!   no time do the items in work weigh more than a limit, so that memory stays bounded.
+//! - A [`Job`] is one large piece of work, cut into chunks. It can fail, be cancelled and undone, work
+//!   near NUMA nodes, and keep out of others' way at low priority. [`memory`] has the usual ones.
+//! - [`Pool::scope`] spawns tasks that borrow.
 //!
-//! How a map flows:
+//! The caller works too, and while it waits runs nothing but its own job. Several callers can use
+//! one pool at once; its helpers are shared out evenly. Size and CPUs of a pool can change while
+//! work runs.
+//!
+//! When not to use more threads: see the README of this crate; a helper that sleeps takes about
+//! 70 µs to come.
+//!
+//! How work flows:
 //! ```text
-//! items ── weights ──> Claims      units, heaviest first             claim
+//! items ── weights ──> Claims: heaviest first        map, claim
+//! parts ── rule ─────> Deal: chunk by chunk          job
+//! tasks ─────────────> queue                         scope
 //!                        │
-//! caller ─ post a Loan ─>│<─ helpers that are free take a seat       pool, erase
+//! caller ─ post a Loan ─>│<─ helpers take a seat     pool, erase
 //!                        │
-//!    every thread: claim a unit, make a scratch value if it is       map
-//!    the thread's first one, run f, put the result into its slot     ring
+//!    every thread: take a unit, run it, look whether it is wanted elsewhere     seat
 //!                        │
-//! caller: recall the Loan (the last helper has left) ── slots ──> Vec of results
-//!                                         a panic ──> goes on in the caller      panics
+//! caller: the last helper has left ──> results (ring), Report or JobError, panic (panics)
 //! ```
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `memory` | clear, populate, lock and initialise large slices (unsafe) |
 //! | `map` | `Pool::map`, and one thread's part in it |
-//! | `pool` | helpers: started late, woken for a posting, ended with the pool |
-//! | `claim` | the order of the units; cursor or gate; [`Weight`] |
+//! | `job` | jobs: chunks, parts, errors, undo, low priority |
+//! | `scope` | tasks that borrow |
+//! | `pool` | helpers: started late, woken for a posting, placed, ended |
+//! | `claim` | the order of a map's units; cursor or gate; [`Weight`] |
 //! | `ring` | write-once result slots (unsafe) |
 //! | `erase` | borrowed work on threads that live longer (unsafe) |
+//! | `seat` | what work may ask of the thread that runs it |
 //! | `panics` | which panic the caller sees |
-//! | `topology` | how many threads there are to use |
+//! | `stats`, `trace` | counts, and a timeline |
+//! | `sys` | system calls: affinity, priority, memory policy, memory (unsafe) |
+//! | `topology` | CPUs, cores, nodes, quotas, read below a root directory |
 //! | `sync` | std, loom or shuttle types: no other file names `std::sync` or `std::thread` |
 //!
 //! A file imports only files below it in this table. `PROTOCOL.md`, beside them, has the states,

@@ -1,7 +1,7 @@
 //! loom models: every interleaving, up to a number of preemptions, of small jobs on the shipped
 //! code, under the C11 memory model.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p padata --release loom`
+//! `RUSTFLAGS="--cfg loom" cargo test -p padata --release --lib loom`
 //!
 //! `LOOM_MAX_PREEMPTIONS` overrides the bound, `PREEMPTIONS`.
 

@@ -1,7 +1,7 @@
 //! shuttle runs: random schedules of the whole pool on the shipped code. They find deadlocks and
 //! lost units in jobs that are too large for loom; weak memory is loom's part.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test -p padata --release shuttle`
+//! `RUSTFLAGS="--cfg shuttle" cargo test -p padata --release --lib shuttle`
 //!
 //! `KMILL_SHUTTLE_ITERATIONS` sets the number of schedules per test. A failure prints a schedule
 //! that `shuttle::replay` runs again.

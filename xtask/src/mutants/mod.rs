@@ -129,7 +129,7 @@ fn cargo_test(test: Test, copy: &Path) -> Command {
     cargo.current_dir(copy).args(["test", "--quiet", "-p", test.package]);
     let mut target = "mutants".to_owned();
     if let Some(cfg) = test.cfg {
-        cargo.arg("--release").env("RUSTFLAGS", format!("--cfg {cfg}"));
+        cargo.args(["--release", "--lib"]).env("RUSTFLAGS", format!("--cfg {cfg}"));
         target = format!("mutants-{cfg}");
     }
     // One directory for all breaks: only what is broken is built again.

@@ -160,6 +160,9 @@ impl<'a, P: Position> Job<'a, P> {
     /// parts from anywhere. A node without CPUs is worked at from the nearest one that has some.
     /// The caller is never moved; it begins with the parts of the node where it is.
     ///
+    /// Parts are few, a handful per node: a thread that looks for its next one looks at all of
+    /// them. For thousands of ranges, a [`Position`] that walks along them is the better choice.
+    ///
     /// ```
     /// use padata::topology::NodeId;
     /// use padata::{Job, Part, Pool};
@@ -335,7 +338,7 @@ impl<'a, P: Position> Job<'a, P> {
 
         let mut caller = Worker::caller();
         let mut crew = NiceCrew::new(plan.nice_helpers, plan.raise);
-        let level = sys::priority();
+        let level = crew.is_there().then(sys::priority).unwrap_or_default();
         let work = |seat: &Seat<'_>, loan: &Loan| run.help(seat, loan);
         pool.share(plan.seats, &work, |loan, posted| {
             let _hosted = start_nice_helpers(pool, loan, &crew, self.nice);
@@ -500,7 +503,7 @@ fn start_nice_helpers<'p>(
     crew: &NiceCrew,
     nice: Nice,
 ) -> Option<Hosted<'p>> {
-    if crew.standings.is_empty() {
+    if !crew.is_there() {
         return None;
     }
     let placement = pool.placement(crew.standings.len() + 1);

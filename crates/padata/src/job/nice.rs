@@ -114,6 +114,11 @@ impl NiceCrew {
         NiceCrew { standings, raise, next: 0, raised: 0, refused: false }
     }
 
+    /// Whether the job has helpers of its own at all.
+    pub(crate) fn is_there(&self) -> bool {
+        !self.standings.is_empty()
+    }
+
     /// The helper that is raised: the one before if it is still inside, else the next one, which
     /// `raise` raises now; nothing if nobody is left, or if raising is not wanted or refused.
     pub(crate) fn raise_next(

@@ -583,6 +583,39 @@ mod tests {
         assert_eq!(results, items);
     }
 
+    /// The policy of the caller, whoever started the helper and whatever it did before.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn helpers_take_over_the_callers_memory_policy() {
+        // Where the sandbox forbids the call, there is nothing to hand on.
+        let Ok(default) = sys::memory_policy() else { return };
+        let pool = of(2, start_helper);
+        let helpers_policy = || {
+            let (meeting, caller) = (std::sync::Barrier::new(2), std::thread::current().id());
+            let policies = pool.map(
+                &[(); 2],
+                |()| 1,
+                Weight::UNLIMITED,
+                || (),
+                |(), ()| {
+                    meeting.wait();
+                    (std::thread::current().id() != caller).then(|| sys::memory_policy().unwrap())
+                },
+            );
+            policies.into_iter().flatten().next().unwrap()
+        };
+        let node_0 = sys::MemoryPolicy::preferring_node_0();
+        assert_eq!(helpers_policy(), default);
+        std::thread::scope(|scope| {
+            let caller = scope.spawn(|| {
+                sys::set_memory_policy(&node_0).unwrap();
+                assert_eq!(helpers_policy(), node_0);
+            });
+            caller.join().unwrap();
+        });
+        assert_eq!(helpers_policy(), default);
+    }
+
     #[test]
     fn an_empty_set_of_cpus_is_refused() {
         let pool = of(2, start_helper);

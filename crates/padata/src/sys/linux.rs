@@ -278,7 +278,7 @@ mod tests {
     fn memory_policy_is_a_threads_own() {
         // Where the sandbox forbids the call, there is nothing to hand on.
         let Ok(before) = memory_policy() else { return };
-        let node_0 = MemoryPolicy { mode: libc::MPOL_PREFERRED, nodes: vec![1] };
+        let node_0 = MemoryPolicy::preferring_node_0();
         apart(|| {
             set_memory_policy(&node_0).unwrap();
             assert_eq!(memory_policy().unwrap(), node_0);

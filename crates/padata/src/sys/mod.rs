@@ -23,6 +23,14 @@ pub(crate) struct MemoryPolicy {
     nodes: Vec<u64>,
 }
 
+#[cfg(all(test, target_os = "linux", not(any(loom, shuttle))))]
+impl MemoryPolicy {
+    /// Memory from node 0, if it has some.
+    pub(crate) fn preferring_node_0() -> Self {
+        MemoryPolicy { mode: libc::MPOL_PREFERRED, nodes: vec![1] }
+    }
+}
+
 /// A thread's place in the order of who runs first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Priority {
