@@ -54,6 +54,7 @@ pub use job::{
     CancelToken, Chunk, ChunkRule, Distance, FailedChunk, Failure, Job, JobError, Nice, Part,
     Position, Raise,
 };
+pub use panics::CaughtPanic;
 pub use pool::{NoCpus, Pool, available_threads};
 pub use scope::Scope;
 pub use stats::{Report, WorkerStats};

@@ -422,3 +422,35 @@ fn refused(operation: &'static str, error: JobError<io::Error, Element>) -> Memo
         other => unreachable!("nothing else can stop this job: {other}"),
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+
+    /// As on kernels that do not know `MADV_POPULATE_WRITE`.
+    #[test]
+    fn touching_keeps_contents() {
+        let pool = Pool::new(NonZeroUsize::new(2).unwrap());
+        for (begin, len) in [(0, 0), (0, 1), (4095, 2), (100, 20 << 20)] {
+            let mut bytes: Vec<u8> = (0..begin + len).map(|index| index as u8).collect();
+            let touched = Memory::populate_by(&on(&pool), &mut bytes[begin..], |piece| {
+                touch(piece);
+                Ok(())
+            });
+            assert_eq!(touched.unwrap().units, len as u64);
+            assert!(bytes.iter().enumerate().all(|(index, &byte)| byte == index as u8));
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_piece() {
+        let pool = Pool::new(NonZeroUsize::new(2).unwrap());
+        let mut bytes = vec![0; 9];
+        let full = |_: &mut [u8]| Err(io::ErrorKind::OutOfMemory.into());
+        let error = on(&pool).populate_by(&mut bytes, full).unwrap_err();
+        assert_eq!(error.to_string(), "cannot populate bytes 0 to 9 of the range: out of memory");
+        assert_eq!((error.at, error.undone), (0..9, 0));
+    }
+}

@@ -1,11 +1,46 @@
 //! The panics of a job: of those that happened, the one that the caller sees.
 
 use std::any::Any;
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::sync::{self, Mutex};
 
 pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// A panic that was caught: what it said, and its payload.
+pub struct CaughtPanic {
+    message: String,
+    /// Behind a lock only so that errors that hold it can be shared between threads.
+    payload: Mutex<Payload>,
+}
+
+impl CaughtPanic {
+    pub(crate) fn new(payload: Payload) -> Self {
+        let words = payload.downcast_ref::<&str>().copied();
+        let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message = words.unwrap_or("(no message)").to_owned();
+        CaughtPanic { message, payload: Mutex::new(payload) }
+    }
+
+    /// What the panic said, if that was text.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What [`std::panic::resume_unwind`] takes.
+    #[must_use]
+    pub fn into_payload(self) -> Box<dyn Any + Send> {
+        sync::into_inner(self.payload)
+    }
+}
+
+impl fmt::Debug for CaughtPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CaughtPanic").field(&self.message).finish()
+    }
+}
 
 /// The panic with the lowest position so far.
 pub(crate) struct FirstPanic(Mutex<Option<(usize, Payload)>>);

@@ -563,7 +563,7 @@ fn resume_first_panic<E>(stops: Vec<Stop<E>>) -> Vec<Stop<E>> {
         return stops;
     }
     let mut payloads = stops.into_iter().filter_map(|stop| match stop.failure {
-        Failure::Panic(payload) => Some(payload),
+        Failure::Panic(panic) => Some(panic.into_payload()),
         _ => None,
     });
     let first = payloads.next();

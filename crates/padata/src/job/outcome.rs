@@ -1,10 +1,10 @@
 //! What a job returns: a report, or an error that accounts for every unit.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
+use crate::panics::CaughtPanic;
 use crate::stats::Report;
 
 /// Why a chunk failed, or why a job stopped.
@@ -13,9 +13,9 @@ use crate::stats::Report;
 pub enum Failure<E> {
     /// The job's function returned this.
     Error(E),
-    /// The job's function panicked with this payload. Only where
-    /// [`report_panics`](super::Job::report_panics) is set: elsewhere the panic goes on.
-    Panic(Box<dyn Any + Send>),
+    /// The job's function panicked. Only where [`report_panics`](super::Job::report_panics) is
+    /// set: elsewhere the panic goes on.
+    Panic(CaughtPanic),
     /// The job's [`CancelToken`](super::CancelToken) was cancelled.
     Cancelled,
     /// The job's deadline passed.
@@ -67,11 +67,7 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Failure::Error(error) => error.fmt(f),
-            Failure::Panic(payload) => {
-                let words = payload.downcast_ref::<&str>().copied();
-                let words = words.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                write!(f, "panic: {}", words.unwrap_or("(no message)"))
-            }
+            Failure::Panic(panic) => write!(f, "panic: {}", panic.message()),
             Failure::Cancelled => f.write_str("cancelled"),
             Failure::Deadline => f.write_str("the deadline has passed"),
             Failure::NoSuchPosition => f.write_str("the job ends after the last position"),

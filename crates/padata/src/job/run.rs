@@ -15,6 +15,7 @@ use super::position::Position;
 use super::spread::{Post, Spread};
 use super::{Part, Watch};
 use crate::erase::Loan;
+use crate::panics::CaughtPanic;
 use crate::seat::{Left, Seat};
 use crate::stats::{Report, WorkerStats};
 use crate::sync::{self, AtomicUsize, Mutex, Ordering};
@@ -116,7 +117,7 @@ where
         left.unwrap_or_else(|payload| {
             // A position's own code panicked; a chunk's panics are caught where it is run.
             let hole = at.get().map(|claim| Hole { claim, done: 0 });
-            self.stop(Failure::Panic(payload), hole);
+            self.stop(Failure::Panic(CaughtPanic::new(payload)), hole);
             Left::Done
         })
     }
@@ -184,7 +185,7 @@ where
         let failure = match result {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(Failure::Error(error)),
-            Err(payload) => Some(Failure::Panic(payload)),
+            Err(payload) => Some(Failure::Panic(CaughtPanic::new(payload))),
         };
         self.note(worker, kept, begin, length, failure.is_some());
         match failure {

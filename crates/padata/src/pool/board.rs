@@ -95,6 +95,15 @@ impl Board {
         }
     }
 
+    /// The seats for a job that can use so many helpers. More than there are threads, for the size
+    /// can grow; but not where the machine decides, which may give other callers more.
+    pub(super) fn seats_for(&self, helpers: usize, threads: NonZeroUsize) -> usize {
+        match self.size {
+            Size::Exactly(_) => helpers,
+            Size::Available => helpers.min(threads.get() - 1),
+        }
+    }
+
     pub(super) fn post(
         &mut self,
         loan: &Arc<Loan>,

@@ -145,17 +145,14 @@ impl Pool {
     /// included.
     #[must_use]
     pub fn threads(&self) -> NonZeroUsize {
-        let size = sync::lock(&self.crew.board).size;
-        let available = self.available(size);
-        sync::lock(&self.crew.board).threads(available)
-    }
-
-    /// What the machine gives the calling thread, if the size depends on it. Asks the system, so
-    /// not under the lock of the board.
-    fn available(&self, size: Size) -> NonZeroUsize {
-        match size {
-            Size::Exactly(threads) => threads,
-            Size::Available => self.limits.available(&self.root),
+        let board = sync::lock(&self.crew.board);
+        match board.size {
+            Size::Exactly(threads) => board.threads(threads),
+            Size::Available => {
+                drop(board);
+                let available = self.limits.available(&self.root);
+                sync::lock(&self.crew.board).threads(available)
+            }
         }
     }
 
@@ -174,8 +171,9 @@ impl Pool {
     }
 
     fn resize(&self, change: impl FnOnce(&mut Board)) {
-        let size = sync::lock(&self.crew.board).size;
-        let available = self.available(size);
+        // Asks the system, so not under the lock of the board; a fixed size does not need it.
+        let is_auto = sync::lock(&self.crew.board).size == Size::Available;
+        let available = if is_auto { self.limits.available(&self.root) } else { NonZeroUsize::MIN };
         let mut board = sync::lock(&self.crew.board);
         change(&mut board);
         let helpers = board.threads(available).get() - 1;
@@ -273,6 +271,7 @@ impl Pool {
         let topology = if wish.leaves_cpus_free() { self.topology() } else { None };
         let mut board = sync::lock(&self.crew.board);
         board.make_room(threads);
+        let seats = board.seats_for(seats, threads);
         let id = board.post(loan, seats, wish, topology.as_deref());
         Crew::call_helpers(&self.crew, board, seats);
         Posted { seats: Seats { crew: &self.crew, id } }
