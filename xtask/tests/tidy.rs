@@ -19,7 +19,8 @@ const UNSAFE: [&str; 4] = [
 ];
 
 /// Which of our crates each may use, besides in its tests.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
+    ("bench", &["padata"]),
     ("debkernel", &[]),
     ("padata", &[]),
     ("kernel-elf", &[]),
@@ -57,7 +58,7 @@ fn sources(dir: &str) -> Vec<PathBuf> {
 fn packages() -> Vec<String> {
     let crates = fs::read_dir(root().join("crates")).unwrap();
     let names = crates.map(|entry| format!("crates/{}", entry.unwrap().file_name().display()));
-    names.chain(["xtask".to_owned()]).collect()
+    names.chain(["bench".to_owned(), "xtask".to_owned()]).collect()
 }
 
 fn read(path: &Path) -> String {
