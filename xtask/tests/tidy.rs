@@ -79,7 +79,8 @@ fn module_of(src: &Path, file: &Path) -> String {
 /// longest known prefix of each path. Tests inside a file may look upwards, and
 /// what is re-exported (`pub use`) is not used there.
 fn imports(module: &str, text: &str, known: &BTreeSet<String>) -> BTreeSet<String> {
-    let text = text.split("#[cfg(test)]").next().unwrap();
+    let tests = ["#[cfg(test)]", "#[cfg(all(test"].iter().filter_map(|start| text.find(start));
+    let text = &text[..tests.min().unwrap_or(text.len())];
     let code: String = text
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))

@@ -27,6 +27,7 @@ use crate::pool::Pool;
 use crate::stats::Report;
 use crate::sys;
 use crate::topology::NodeId;
+use crate::trace::Trace;
 
 /// The size of a huge page on most machines: chunks end at multiples of it.
 const GRAIN: usize = 2 << 20;
@@ -42,6 +43,8 @@ pub struct Memory<'a> {
     nice: Nice,
     raise: Raise,
     rule: ChunkRule,
+    stats: bool,
+    trace: Option<&'a Trace>,
     nodes: Vec<(usize, NodeId)>,
 }
 
@@ -86,11 +89,13 @@ pub fn on(pool: &Pool) -> Memory<'_> {
         nice: Nice::default(),
         raise: Raise::default(),
         rule: ChunkRule::default(),
+        stats: false,
+        trace: None,
         nodes: Vec::new(),
     }
 }
 
-impl Memory<'_> {
+impl<'a> Memory<'a> {
     /// At most `threads` threads, the caller included.
     #[must_use]
     pub fn max_threads(mut self, threads: usize) -> Self {
@@ -116,6 +121,20 @@ impl Memory<'_> {
     #[must_use]
     pub fn chunk_rule(mut self, rule: ChunkRule) -> Self {
         self.rule = rule;
+        self
+    }
+
+    /// Measures what each thread did, as for [`Job::stats`].
+    #[must_use]
+    pub fn stats(mut self, stats: bool) -> Self {
+        self.stats = stats;
+        self
+    }
+
+    /// Adds each chunk to a timeline, as for [`Job::trace`].
+    #[must_use]
+    pub fn trace(mut self, trace: &'a Trace) -> Self {
+        self.trace = Some(trace);
         self
     }
 
@@ -177,6 +196,8 @@ impl Memory<'_> {
 
     /// Keeps all pages that `bytes` touches in memory (`mlock(2)`), and populates them first. If the
     /// kernel stops halfway, the pages that were locked are unlocked again, all or nothing.
+    ///
+    /// With one thread it is one call for all of `bytes`, which fails before anything is locked.
     ///
     /// Locks do not nest: the undo also unlocks pages of `bytes` that were locked before.
     /// [`unlock`] undoes it; so does unmapping.
@@ -261,12 +282,18 @@ impl Memory<'_> {
         unsafe { &mut *(ptr::from_mut(slice) as *mut [T]) }
     }
 
-    fn job<'j, T>(&self, pieces: &Pieces<T>) -> Job<'j, Element> {
+    fn job<'j, T>(&self, pieces: &Pieces<T>) -> Job<'j, Element>
+    where
+        'a: 'j,
+    {
         self.over(Element::first_of(pieces.first), pieces.len, size_of::<T>())
     }
 
     /// A job over `len` elements of `size` bytes.
-    fn over<'j>(&self, start: Element, len: usize, size: usize) -> Job<'j, Element> {
+    fn over<'j>(&self, start: Element, len: usize, size: usize) -> Job<'j, Element>
+    where
+        'a: 'j,
+    {
         let elements = |bytes: usize| (bytes / size.max(1)).max(1);
         let mut parts = Vec::new();
         let mut begin = 0;
@@ -278,7 +305,12 @@ impl Memory<'_> {
         let rest = (len - begin) as u64;
         parts.push(Part { start: start.at(begin), units: rest, node: None });
         let align = if size > 0 && GRAIN.is_multiple_of(size) { elements(GRAIN) } else { 1 };
-        Job::parts(parts)
+        let mut job = Job::parts(parts);
+        if let Some(trace) = self.trace {
+            job = job.trace(trace);
+        }
+        job.name("memory")
+            .stats(self.stats)
             .align(align as u64)
             .min_chunk(elements(MIN_CHUNK) as u64)
             .max_threads(self.max_threads)

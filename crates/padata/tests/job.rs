@@ -538,43 +538,45 @@ fn helpers_of_low_priority_are_the_jobs_own() {
     });
 }
 
-/// Both helpers are at a job that goes on until another one, which began later, is done; and that
-/// one needs a helper.
+/// Both helpers are at a map, and a job begins that needs one of them: it comes before the map has
+/// run out of units.
 #[test]
 fn a_helper_changes_over_to_a_job_that_has_none() {
     in_time(|| {
+        const UNITS: usize = 200_000;
         let pool = pool(3);
-        let second_is_done = CancelToken::new();
-        // The first job's threads, each in its first chunk, and the caller of the second job.
-        let all_are_there = Barrier::new(4);
-        let came = [const { AtomicUsize::new(0) }; 3];
+        let job_is_done = CancelToken::new();
+        let left_over = AtomicUsize::new(0);
+        let all_are_at_the_map = Barrier::new(4);
+        let workers = AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            let first = scope.spawn(|| {
-                Job::over(0_u64, u64::MAX)
-                    .cancel(&second_is_done)
-                    .run(&pool, |chunk| {
-                        if came
-                            .get(chunk.worker())
-                            .is_some_and(|came| came.fetch_add(1, SeqCst) == 0)
-                        {
-                            all_are_there.wait();
-                        }
-                        chunk.give_back(chunk.units() / 2);
-                        ok(())
-                    })
-                    .unwrap_err()
+            scope.spawn(|| {
+                let items = vec![(); UNITS];
+                let unit = |(): &(), is_new: &mut bool| {
+                    if job_is_done.is_cancelled() {
+                        left_over.fetch_add(1, SeqCst);
+                        return;
+                    }
+                    if std::mem::take(is_new) && workers.fetch_add(1, SeqCst) < 3 {
+                        all_are_at_the_map.wait();
+                    }
+                    let start = Instant::now();
+                    while start.elapsed() < Duration::from_micros(50) {
+                        std::hint::spin_loop();
+                    }
+                };
+                pool.map(&items, |()| 1, padata::Weight::UNLIMITED, || true, unit);
             });
-            all_are_there.wait();
-            let both_are_there = Barrier::new(2);
+            all_are_at_the_map.wait();
+            let both_are_at_the_job = Barrier::new(2);
             Job::over(0_u32, 2)
-                .run(&pool, |_| {
-                    both_are_there.wait();
-                    ok(())
+                .for_each(&pool, |_| {
+                    both_are_at_the_job.wait();
                 })
                 .unwrap();
-            second_is_done.cancel();
-            assert!(matches!(first.join().unwrap().first, Failure::Cancelled));
+            job_is_done.cancel();
         });
+        assert!(left_over.into_inner() > 0, "the helper came when there was nothing else");
     });
 }
 

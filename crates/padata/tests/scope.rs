@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use padata::{Pool, Scope};
 use watchdog::in_time;
@@ -107,6 +108,31 @@ fn a_panic_of_the_body_waits_for_the_tasks() {
             });
         }));
         assert_eq!(*outcome.unwrap_err().downcast::<&str>().unwrap(), "body");
+        assert_eq!(ended.into_inner(), 1);
+    });
+}
+
+/// A helper leaves the pool with a task of its own making in the queue: the owner of the scope, who
+/// waits, runs it.
+#[test]
+fn a_helper_that_has_to_go_leaves_its_tasks_to_the_owner() {
+    in_time(|| {
+        let pool = pool(2);
+        let (begun, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        pool.scope(|scope| {
+            scope.spawn(|scope| {
+                begun.store(1, SeqCst);
+                // The body returns meanwhile, and the owner waits.
+                std::thread::sleep(Duration::from_millis(50));
+                pool.set_threads(NonZeroUsize::MIN);
+                scope.spawn(|_| {
+                    ended.fetch_add(1, SeqCst);
+                });
+            });
+            while begun.load(SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+        });
         assert_eq!(ended.into_inner(), 1);
     });
 }

@@ -160,13 +160,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: test("padata", &["--test", "job", "the_caller_gets_back"]),
     },
     Mutant {
-        name: "a helper takes what it gave back",
-        file: "crates/padata/src/job/run.rs",
-        from: "if seat.is_caller()\n            && let Some(claim)",
-        to: "if true\n            && let Some(claim)",
-        test: test("padata", &["--test", "job", "the_caller_gets_back"]),
-    },
-    Mutant {
         name: "chunks start after an error",
         file: "crates/padata/src/job/run.rs",
         from: "while !self.control.is_stopped() {",
@@ -269,7 +262,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/padata/src/scope.rs",
         from: "self.unfinished.load(Ordering::Acquire) == 0",
         to: "self.unfinished.load(Ordering::Acquire) < 9",
-        test: modelled("loom", &["scope_of_two_tasks"]),
+        test: test("padata", &["--test", "scope", "a_helper_that_has_to_go"]),
     },
     // kernel-elf: limits and first matches
     Mutant {

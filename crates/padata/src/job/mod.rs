@@ -22,10 +22,12 @@ mod chunks;
 mod deal;
 mod nice;
 mod outcome;
+mod part;
 mod position;
 mod run;
 mod spread;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::ops::Range;
 use std::panic::{self, AssertUnwindSafe};
@@ -38,7 +40,7 @@ use crate::seat::{Host, Seat};
 use crate::stats::Report;
 use crate::sync::{self, Arc, AtomicUsize, Mutex};
 use crate::sys;
-use crate::topology::{CpuSet, NodeId};
+use crate::topology::CpuSet;
 use crate::trace::Trace;
 
 use account::{Account, Hole, Units};
@@ -51,29 +53,11 @@ use deal::Deal;
 pub use nice::{Nice, Raise};
 use nice::{NiceCrew, Standing};
 pub use outcome::{FailedChunk, Failure, JobError};
+pub use part::Part;
+use part::Watch;
 pub use position::{Distance, Position};
 use run::{Run, Stop, Worker};
 use spread::Spread;
-
-/// What the models of the protocols run by itself.
-#[cfg(all(test, loom))]
-pub(crate) mod models {
-    pub(crate) use super::chunks::Cut;
-    pub(crate) use super::deal::{Claim, Deal};
-    pub(crate) use super::nice::Standing;
-}
-
-/// A stretch of a job's work: `units` units from `start` on, near a NUMA node or anywhere. It may
-/// be empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part<P> {
-    /// The first position.
-    pub start: P,
-    /// How many units there are.
-    pub units: u64,
-    /// The node whose CPUs should work at it, as a rule because its memory is there.
-    pub node: Option<NodeId>,
-}
 
 /// One large piece of work for many threads: what to do, how to cut it up, when to stop, and how
 /// to undo it.
@@ -131,20 +115,6 @@ pub struct Job<'a, P> {
 }
 
 type Undo<'a, P> = Box<dyn FnMut(Range<P>) + 'a>;
-
-/// What is measured.
-#[derive(Clone, Copy)]
-struct Watch<'a> {
-    name: &'static str,
-    stats: bool,
-    trace: Option<&'a Trace>,
-}
-
-impl Watch<'_> {
-    fn is_timed(&self) -> bool {
-        self.stats || self.trace.is_some()
-    }
-}
 
 impl<'a, P: Position> Job<'a, P> {
     /// A job over `units` units from `start` on.
@@ -360,6 +330,34 @@ impl<'a, P: Position> Job<'a, P> {
         self.fail(stops, deal, report)
     }
 
+    /// Runs the job with a function that cannot fail: as [`Job::run`], and as the kernel's
+    /// `padata_do_multithreaded`.
+    ///
+    /// ```
+    /// use padata::{Job, Pool};
+    /// let report = Job::over(0_u32, 10)
+    ///     .for_each(&Pool::auto(), |chunk| assert!(chunk.units() > 0))
+    ///     .unwrap();
+    /// assert_eq!(report.units, 10);
+    /// ```
+    ///
+    /// # Errors
+    /// When the job is cancelled, its deadline passes, or a part has more units than there are
+    /// positions.
+    ///
+    /// # Panics
+    /// As [`Job::run`].
+    #[expect(clippy::result_large_err, reason = "as for `run`")]
+    pub fn for_each<F>(self, pool: &Pool, f: F) -> Result<Report, JobError<Infallible, P>>
+    where
+        F: Fn(Chunk<'_, P>) + Sync,
+    {
+        self.run(pool, |chunk| {
+            f(chunk);
+            Ok(())
+        })
+    }
+
     /// The error of a job that never began.
     fn nothing_ran<E>(&self, first: Failure<E>) -> JobError<E, P> {
         let whole = |part: &Part<P>| Some(part.start.clone()..part.start.advance(part.units)?);
@@ -572,4 +570,12 @@ fn resume_first_panic<E>(stops: Vec<Stop<E>>) -> Vec<Stop<E>> {
         Some(payload) => panic::resume_unwind(payload),
         None => Vec::new(),
     }
+}
+
+/// What the models of the protocols run by itself.
+#[cfg(all(test, loom))]
+pub(crate) mod models {
+    pub(crate) use super::chunks::Cut;
+    pub(crate) use super::deal::{Claim, Deal};
+    pub(crate) use super::nice::Standing;
 }
