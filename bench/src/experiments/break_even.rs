@@ -1,14 +1,20 @@
 //! `break-even`: how much work is worth a helper. A plain loop against a job on two threads, with
-//! the helper asleep (`cold`), with jobs back to back (`hot`), and against two threads of
+//! the helper asleep (`cold`), with jobs back to back (`hot`), the same two with the helpers on
+//! another CPU than the caller (`cold apart`, `hot apart`), and against two threads of
 //! `std::thread::scope`, one of them started for the purpose (`spawn`).
+//!
+//! Why apart: some kernels of virtual machines wake a thread of a mostly idle process on the CPU
+//! of the thread that wakes it, where the two take turns for a millisecond.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use padata::Pool;
+use padata::topology::{CpuId, CpuSet};
+use rustix::thread::{CpuSet as RawSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Map, Value, json};
 
-use crate::error::Result;
+use crate::error::{Context, Result};
 use crate::outcome::Outcome;
 use crate::report::{self, Table};
 use crate::sample::{Plan, Rounds};
@@ -30,16 +36,17 @@ const BLOCK: usize = 20;
 /// Long enough for helpers to fall asleep.
 const REST: Duration = Duration::from_millis(1);
 
-const CASES: [&str; 3] = ["cold", "hot", "spawn"];
+const CASES: [&str; 5] = ["cold", "hot", "cold apart", "hot apart", "spawn"];
 
 pub(crate) fn run(settings: &Settings, pace: Pace) -> Result<Outcome> {
     let threads = settings.threads_or(2);
     let pool = settings::pool(threads);
+    let apart = Apart::new(threads)?;
     let rounds = settings.rounds(9, 15, 8);
     let totals: &[u64] = settings.size(&TOTALS_US, &QUICK_US);
     let mut rows = Vec::new();
     for &total in totals {
-        rows.extend(one_size(total, &pool, pace, rounds)?);
+        rows.extend(one_size(total, &pool, &apart, pace, rounds)?);
     }
 
     let mut table = Table::new(&["total us", "case", "loop us", "job us", "speedup", "min..max"]);
@@ -89,19 +96,64 @@ impl Row {
     }
 }
 
-fn one_size(total_us: u64, pool: &Pool, pace: Pace, rounds: Rounds) -> Result<Vec<Row>> {
+/// A pool whose helpers never run on the first CPU, and a way to send the caller there.
+struct Apart {
+    pool: Pool,
+    all: RawSet,
+    first: RawSet,
+}
+
+impl Apart {
+    fn new(threads: usize) -> Result<Self> {
+        let all = sched_getaffinity(None).context(|| "reading the affinity".to_owned())?;
+        let mut cpus = (0..RawSet::MAX_CPU).filter(|&cpu| all.is_set(cpu));
+        let mut first = RawSet::new();
+        first.set(cpus.next().unwrap_or(0));
+        let others: CpuSet = cpus.filter_map(|cpu| u32::try_from(cpu).ok()).map(CpuId).collect();
+        let pool = settings::pool(threads);
+        if !others.is_empty() {
+            pool.set_cpus(Some(others)).context(|| "keeping helpers apart".to_owned())?;
+        }
+        Ok(Apart { pool, all, first })
+    }
+
+    /// Sends the caller to the first CPU, where it stays as long as nobody else wants it.
+    fn send_caller(&self) -> Result<()> {
+        sched_setaffinity(None, &self.first)
+            .and_then(|()| sched_setaffinity(None, &self.all))
+            .context(|| "moving the caller".to_owned())
+    }
+}
+
+fn one_size(
+    total_us: u64,
+    pool: &Pool,
+    apart: &Apart,
+    pace: Pace,
+    rounds: Rounds,
+) -> Result<Vec<Row>> {
     let total = Duration::from_micros(total_us);
     let load = Load::new(pace, total, total / UNITS, Shape::Even);
     let serial = || load.time_serial();
     let job = || Ok(load.time_job(pool, |job| job)?.0);
+    let job_apart = || Ok(load.time_job(&apart.pool, |job| job)?.0);
     let spawn = || load.time_spawned(pool.threads().get());
     let mut plan = Plan::new();
     let cold_serial = plan.add(|| block(REST, serial));
     let cold_job = plan.add(|| block(REST, job));
     let hot_serial = plan.add(|| block(Duration::ZERO, serial));
     let hot_job = plan.add(|| block(Duration::ZERO, job));
+    let cold_apart = plan.add(|| apart.send_caller().and_then(|()| block(REST, job_apart)));
+    let hot_apart =
+        plan.add(|| apart.send_caller().and_then(|()| block(Duration::ZERO, job_apart)));
     let spawned = plan.add(|| block(REST, spawn));
-    let pairs = [(cold_serial, cold_job), (hot_serial, hot_job), (cold_serial, spawned)];
+    let pairs = [
+        (cold_serial, cold_job),
+        (hot_serial, hot_job),
+        (cold_serial, cold_apart),
+        (hot_serial, hot_apart),
+        (cold_serial, spawned),
+    ];
     let samples = plan.run(rounds)?;
     let rows = CASES.into_iter().zip(pairs).map(|(case, (serial, job))| Row {
         total_us,

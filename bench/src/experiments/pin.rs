@@ -1,5 +1,6 @@
 //! `pin`: memory locked in place, as VFIO pins a guest's memory for its devices. Locking
-//! populated memory is page table work; otherwise it populates first. A child process shows what
+//! populated memory is page table work; otherwise the kernel populates it, or
+//! (`populate_then_lock`) the pool does, before it locks. A child process shows what
 //! happens when the limit is reached halfway: all of it is unlocked again.
 
 use std::process::Command;
@@ -62,7 +63,26 @@ pub(crate) fn run(settings: &Settings, _: Pace) -> Result<Outcome> {
         );
         cells.push(Cell { case: "not_populated", threads, variant });
     }
-    let samples = plan.run(settings.rounds(9, 15, 120))?;
+    for pool in &pools {
+        let threads = pool.threads().get();
+        let variant = plan.add_prepared(
+            || primer.prime(),
+            || {
+                let mut fresh = memory::fresh(bytes)?;
+                let begin = Instant::now();
+                parallel::on(pool)
+                    .populate(&mut fresh)
+                    .context(|| "populating before locking".to_owned())?;
+                let populating = begin.elapsed().as_secs_f64();
+                let seconds = populating + lock(pool, &fresh)?;
+                drop(fresh);
+                primer.freed();
+                Ok(seconds)
+            },
+        );
+        cells.push(Cell { case: "populate_then_lock", threads, variant });
+    }
+    let samples = plan.run(settings.rounds(9, 15, 200))?;
 
     let one = |of: &Cell| {
         let one = cells.iter().find(|cell| cell.case == of.case);

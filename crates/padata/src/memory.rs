@@ -197,7 +197,9 @@ impl<'a> Memory<'a> {
     /// Keeps all pages that `bytes` touches in memory (`mlock(2)`), and populates them first. If the
     /// kernel stops halfway, the pages that were locked are unlocked again, all or nothing.
     ///
-    /// With one thread it is one call for all of `bytes`, which fails before anything is locked.
+    /// The kernel holds the lock of the address space while it locks pages, so more threads do not
+    /// help: where the memory may be written to, [`populate`](Memory::populate) it first, which
+    /// they do speed up.
     ///
     /// Locks do not nest: the undo also unlocks pages of `bytes` that were locked before.
     /// [`unlock`] undoes it; so does unmapping.
@@ -222,7 +224,11 @@ impl<'a> Memory<'a> {
             .over(start, bytes.len(), 1)
             // A page that cannot be unlocked was not locked.
             .undo(|done| drop(sys::unlock(range(&done))))
-            .run(self.pool, |chunk| sys::lock(range(&chunk.range())));
+            .run(self.pool, |chunk| {
+                let piece = range(&chunk.range());
+                // A call that fails may have locked a part: the chunk cleans up after itself.
+                sys::lock(piece).inspect_err(|_| drop(sys::unlock(piece)))
+            });
         result.map_err(|error| refused("lock", error))
     }
 

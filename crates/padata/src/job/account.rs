@@ -42,7 +42,8 @@ pub(crate) fn settle(
     let mut holes: Vec<(Claim, Option<u64>)> =
         failed.iter().map(|hole| (hole.claim, Some(hole.done))).collect();
     holes.extend(given_back.iter().filter(|claim| claim.units > 0).map(|&claim| (claim, None)));
-    holes.sort_unstable_by_key(|(claim, _)| (claim.part, claim.offset));
+    // A chunk that kept nothing is an empty hole, before the one of what it gave back.
+    holes.sort_unstable_by_key(|(claim, _)| (claim.part, claim.offset, claim.units));
     let mut holes = holes.into_iter().peekable();
 
     let mut account = Account::default();
@@ -87,8 +88,12 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Fate {
         Done,
-        Failed { done: u64 },
+        Failed {
+            done: u64,
+        },
         GivenBack,
+        /// All of it was given back by a chunk that then failed.
+        FailedWithNothing,
     }
 
     fn fates() -> impl Strategy<Value = Vec<(u64, Fate)>> {
@@ -96,8 +101,9 @@ mod tests {
             4 => Just(Fate::Done),
             1 => (0..6_u64).prop_map(|done| Fate::Failed { done }),
             1 => Just(Fate::GivenBack),
+            1 => Just(Fate::FailedWithNothing),
         ];
-        prop::collection::vec((1..6_u64, fate), 0..12)
+        prop::collection::vec((1..6_u64, fate), 0..40)
     }
 
     /// The units in a list of ranges, which must be in order and must not touch.
@@ -130,12 +136,19 @@ mod tests {
                             }
                             Fate::Failed { done } if at - offset < done => to_undo.push((part, at)),
                             Fate::Failed { .. } => {}
-                            Fate::GivenBack => not_started.push((part, at)),
+                            Fate::GivenBack | Fate::FailedWithNothing => {
+                                not_started.push((part, at));
+                            }
                         }
                     }
                     match fate {
                         Fate::Failed { done } => failed.push(Hole { claim, done: done.min(units) }),
                         Fate::GivenBack => given_back.push(claim),
+                        Fate::FailedWithNothing => {
+                            let nothing = Claim { units: 0, ..claim };
+                            failed.push(Hole { claim: nothing, done: 0 });
+                            given_back.push(claim);
+                        }
                         Fate::Done => {}
                     }
                     offset += units;

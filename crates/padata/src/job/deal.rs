@@ -63,10 +63,10 @@ impl Deal {
         }
     }
 
-    /// The part with the most units left, the first of them if there are several.
-    pub(crate) fn fullest(&self) -> Option<usize> {
-        let left = |part: &usize| std::cmp::Reverse(self.left(*part));
-        (0..self.parts.len()).min_by_key(left).filter(|&part| self.left(part) > 0)
+    /// Whether there are units that nobody has taken yet. If not, there never will be: each part
+    /// is looked at once, and what is left of it only becomes less.
+    pub(crate) fn has_left(&self) -> bool {
+        (0..self.parts.len()).any(|part| self.left(part) > 0)
     }
 
     /// Units of a part that nobody has taken yet.
@@ -118,12 +118,11 @@ mod tests {
         let cut = Cut::new(ChunkRule::Kernel, 10, 1, 1, 4);
         let deal = Deal::new([6, 0, 8].into_iter());
         let claim = |part| deal.claim(part, &cut, |_| 0).map(|claim| (claim.offset, claim.units));
-        assert_eq!(deal.fullest(), Some(2));
+        assert!(deal.has_left());
         assert_eq!([claim(2), claim(2), claim(2)], [Some((0, 4)), Some((4, 4)), None]);
         assert_eq!(claim(1), None);
-        assert_eq!(deal.fullest(), Some(0));
         assert_eq!([claim(0), claim(0), claim(0)], [Some((0, 4)), Some((4, 2)), None]);
-        assert_eq!(deal.fullest(), None);
+        assert!(!deal.has_left());
         assert_eq!([deal.taken(0), deal.taken(1), deal.taken(2)], [6, 0, 8]);
     }
 

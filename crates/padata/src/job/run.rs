@@ -232,7 +232,7 @@ where
 
     /// Stops the job from outside, if that keeps anything from running.
     fn interrupt(&self, interrupt: Interrupt) {
-        if self.deal.fullest().is_none() && !self.deal.has_given_back() {
+        if !self.deal.has_left() && !self.deal.has_given_back() {
             return;
         }
         self.control.stop();
