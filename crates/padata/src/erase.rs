@@ -100,10 +100,11 @@ impl Loan {
     }
 
     fn enter(&self) -> bool {
-        // Relaxed: what the work points to happened before the loan was made, and whoever gave us
-        // the `Arc` made that visible. The recall is ordered against us by being on one word.
+        // Not Acquire: what the work points to happened before the loan was made, and whoever gave
+        // us the `Arc` made that visible. The recall is ordered against us by being on one word.
+        // Release: who closes the loan while we are inside sees what we did before we entered.
         self.state
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
+            .fetch_update(Ordering::Release, Ordering::Relaxed, |state| {
                 (state & RECALLED == 0).then_some(state + BORROWER)
             })
             .is_ok()

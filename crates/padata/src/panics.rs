@@ -72,7 +72,13 @@ impl FirstPanic {
 /// Drops a payload that nobody will see. A payload that panics when dropped has a payload of its
 /// own; that one is leaked, for it could go on for ever.
 pub(crate) fn discard(payload: Payload) {
-    if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+    discard_value(payload);
+}
+
+/// Drops a user's value that nobody will see, before a panic goes on: a second one while it
+/// unwinds would abort the process.
+pub(crate) fn discard_value<T>(value: T) {
+    if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
         std::mem::forget(again);
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::erase::{Loan, lend};
-use crate::panics::FirstPanic;
+use crate::panics::{self, FirstPanic};
 use crate::pool::{Pool, Seats};
 use crate::seat::{Left, Seat};
 use crate::sync::{self, AtomicUsize, Mutex, Ordering};
@@ -96,7 +96,7 @@ impl Pool {
             tasks.run(&Scope { tasks: &tasks, loan, seats }, seat)
         };
         let result = lend(&work, |loan| {
-            let posted = self.post(loan, 0);
+            let posted = self.post(loan, 0, usize::MAX);
             *sync::lock(&seats) = Some(posted.seats());
             let scope = Scope { tasks: &tasks, loan, seats: posted.seats() };
             let result = panic::catch_unwind(AssertUnwindSafe(|| body(&scope)));
@@ -108,12 +108,16 @@ impl Pool {
                 loan.sleep_until(|| tasks.are_finished() || tasks.are_waiting());
             }
         });
-        match result {
-            Err(payload) => panic::resume_unwind(payload),
-            Ok(result) => match tasks.first_panic.into_payload() {
-                Some(payload) => panic::resume_unwind(payload),
-                None => result,
-            },
+        match (result, tasks.first_panic.into_payload()) {
+            (Ok(result), None) => result,
+            (Ok(result), Some(payload)) => {
+                panics::discard_value(result);
+                panic::resume_unwind(payload)
+            }
+            (Err(payload), of_a_task) => {
+                panics::discard_value(of_a_task);
+                panic::resume_unwind(payload)
+            }
         }
     }
 }
@@ -139,7 +143,12 @@ impl<'env> Scope<'_, 'env> {
 impl<'env> Tasks<'env> {
     /// Runs tasks until there is none in the queue. Never panics.
     fn run(&self, scope: &Scope<'_, 'env>, seat: &Seat<'_>) -> Left {
+        // A helper's seat is for one task; the others have brought seats that nobody needs now.
+        let mut has_seat = !seat.is_caller();
         while let Some((number, task)) = self.next() {
+            if !std::mem::take(&mut has_seat) {
+                scope.seats.remove();
+            }
             if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| task(scope))) {
                 self.first_panic.record(number, payload);
             }
@@ -148,7 +157,7 @@ impl<'env> Tasks<'env> {
                 scope.loan.poke();
             }
             if seat.is_wanted_elsewhere() {
-                return Left::Early;
+                return if self.are_waiting() { Left::Early } else { Left::ForNow };
             }
         }
         Left::ForNow

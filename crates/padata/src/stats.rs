@@ -10,7 +10,8 @@ pub struct Report {
     pub units: u64,
     /// Chunks that succeeded.
     pub chunks: u64,
-    /// Threads that ran at least one chunk, successful or not.
+    /// Threads that ran at least one chunk, successful or not. A helper that left and came back
+    /// counts again.
     pub threads: usize,
     /// From the start of the job to the end of its last chunk; nothing unless
     /// [`stats`](crate::Job::stats) was set.
@@ -28,7 +29,8 @@ pub struct Report {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStats {
-    /// 0 for the caller, then in the order in which helpers came.
+    /// 0 for the caller, then in the order in which helpers came. A helper that left and came
+    /// back has a second number.
     pub worker: usize,
     /// Chunks that succeeded.
     pub chunks: u64,

@@ -19,6 +19,7 @@ use std as imp;
 pub(crate) use imp::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use imp::sync::{Arc, Condvar, Mutex, MutexGuard};
 pub(crate) use imp::thread::JoinHandle;
+pub(crate) use imp::thread_local;
 
 /// The number of CPUs by the standard library, where ours does not know: a fact about the machine,
 /// which no model checker replaces.
@@ -62,6 +63,18 @@ pub(crate) fn call_apart<R: Send + 'static>(
     body: impl FnOnce() -> R + Send + 'static,
 ) -> Option<R> {
     imp::thread::Builder::new().name(name.to_owned()).spawn(body).ok()?.join().ok()
+}
+
+/// Whether a thread has ended, so that there is nothing to wait for. The models, which want every
+/// thread joined, never say so.
+pub(crate) fn has_ended(handle: &JoinHandle<()>) -> bool {
+    #[cfg(any(loom, shuttle))]
+    {
+        let _ = handle;
+        false
+    }
+    #[cfg(not(any(loom, shuttle)))]
+    handle.is_finished()
 }
 
 /// Locks, whether or not a thread panicked while it held the lock: no user code runs under a

@@ -1,7 +1,7 @@
 //! A timeline of what ran where, for viewers such as Perfetto.
 //!
-//! Threads collect their events on their own and hand them in when they leave a job, so that
-//! tracing takes no lock between two chunks. What is written is the JSON of the "Trace Event
+//! Threads collect their events on their own and hand them in when they leave a job, or have some
+//! thousands, so that tracing takes no lock between two chunks. What is written is the JSON of the "Trace Event
 //! Format" (the Chromium project): one complete event (`ph: "X"`) per chunk, times in
 //! microseconds since the trace was made.
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::{self, Mutex};
 
-/// The most events of a trace, about 64 MiB: a timeline with more of them cannot be looked at.
+/// The most events of a trace, about 90 MiB: a timeline with more of them cannot be looked at.
 const EVENTS_MAX: usize = 1 << 20;
 
 /// Collects a timeline. Jobs that are given one ([`Job::trace`](crate::Job::trace)) add their

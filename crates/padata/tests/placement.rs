@@ -371,3 +371,71 @@ fn a_raise_that_is_refused_is_told() {
         });
     });
 }
+
+/// A pool's helper that is needed first by a job within a chunk of low priority: a later job finds
+/// it at the normal priority, or not at all.
+#[test]
+fn helpers_started_from_low_priority_are_no_helpers_of_the_pool() {
+    in_time(|| {
+        let level = nice_of("thread-self");
+        for nice in [Nice::Max, Nice::Idle] {
+            let pool = pool(3);
+            let meeting = Barrier::new(2);
+            Job::over(0_u32, 2)
+                .max_threads(2)
+                .nice(nice)
+                .for_each(&pool, |chunk| {
+                    meeting.wait();
+                    if chunk.worker() != 0 {
+                        let nested = Job::over(0_u32, 100).for_each(&pool, |_| thread::yield_now());
+                        assert_eq!(nested.unwrap().units, 100);
+                    }
+                })
+                .unwrap();
+            let all_there = Barrier::new(3);
+            Job::over(0_u32, 3)
+                .for_each(&pool, |_| {
+                    all_there.wait();
+                    assert_eq!(nice_of("thread-self"), level);
+                    let policy = fs::read_to_string("/proc/thread-self/sched").unwrap_or_default();
+                    let policy = policy.lines().find(|line| line.starts_with("policy"));
+                    assert!(policy.is_none_or(|line| !line.ends_with('5')), "{policy:?}");
+                })
+                .unwrap();
+        }
+    });
+}
+
+/// What a pinned thread may use is not what others may: its change of the cap takes no helper from
+/// a job that runs.
+#[test]
+fn a_cap_set_by_a_pinned_thread_binds_only_as_a_cap() {
+    in_time(|| {
+        let all = allowed();
+        let pool = Pool::auto();
+        if pool.threads().get() == 1 {
+            return; // there is nothing to take away
+        }
+        let both = Barrier::new(2);
+        let report = Job::over(0_u32, 2)
+            .max_threads(2)
+            .for_each(&pool, |chunk| {
+                both.wait();
+                if chunk.worker() == 0 {
+                    thread::scope(|scope| {
+                        scope.spawn(|| {
+                            pin(&all.iter().take(1).collect());
+                            pool.set_cap(NonZeroUsize::new(64));
+                        });
+                    });
+                }
+            })
+            .unwrap();
+        assert_eq!(report.units, 2);
+        // The helper is there at once: nobody ended it.
+        helpers_place(&pool, Nice::Inherit);
+        assert!(format!("{pool:?}").contains("helpers_started: 1"), "{pool:?}");
+        pool.set_cap(NonZeroUsize::new(1));
+        assert_eq!(pool.threads().get(), 1);
+    });
+}

@@ -121,7 +121,8 @@ impl<P> Chunk<'_, P> {
 
     /// Keeps the first `units` units, which the function does before it returns, and hands
     /// back the rest: the caller runs it next, in one chunk, unless the job stops before; then it
-    /// counts as not started.
+    /// counts as not started. In the caller itself, giving back all of a chunk gets the same chunk
+    /// again.
     pub fn give_back(&self, units: u64) {
         self.progress.kept.set(Some(units.min(self.units)));
     }

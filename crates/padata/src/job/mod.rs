@@ -34,7 +34,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::time::Instant;
 
 use crate::erase::Loan;
-use crate::panics;
+use crate::panics::{self, Payload};
 use crate::pool::{Hosted, Place, Placement, Pool};
 use crate::seat::{Host, Seat};
 use crate::stats::Report;
@@ -210,6 +210,9 @@ impl<'a, P: Position> Job<'a, P> {
     /// stopped, with everything that was completed: in order, ranges that touch as one, also the
     /// finished prefix of a failed chunk ([`Chunk::done_units`]). Every completed unit is undone
     /// once, and nothing else.
+    ///
+    /// Ranges do not say which part they belong to: parts that count from the same number need
+    /// positions that tell them apart.
     ///
     /// `undo` must not fail. If it panics, it is still called with the other ranges, and then its
     /// panic goes on.
@@ -387,14 +390,25 @@ impl<'a, P: Position> Job<'a, P> {
         let Account { completed, to_undo, not_started } =
             account::settle(sizes, &holes, &deal.into_given_back());
 
-        let undone = match self.undo.take() {
-            Some(undo) => {
-                let ranges = self.ranges(to_undo);
-                call_undo(undo, &ranges);
-                ranges
+        let mut undone = Vec::new();
+        if let Some(mut undo) = self.undo.take() {
+            let mut first_panic = None;
+            for units in &to_undo {
+                // Positions are the user's code too, and the other ranges still have to be undone.
+                let step = panic::catch_unwind(AssertUnwindSafe(|| {
+                    let range = self.range(units);
+                    undone.push(range.clone());
+                    undo(range);
+                }));
+                if let Err(payload) = step {
+                    keep_first(&mut first_panic, payload);
+                }
             }
-            None => Vec::new(),
-        };
+            if let Some(payload) = first_panic {
+                panics::discard_value((stops, undone));
+                panic::resume_unwind(payload);
+            }
+        }
         let stops = if self.report_panics { stops } else { resume_first_panic(stops) };
 
         let mut failed = stops.into_iter().map(|Stop { failure, hole }| {
@@ -538,19 +552,10 @@ fn nice_help(loan: &Loan, standing: &Standing, placement: &Arc<Placement>, nice:
     loan.poke();
 }
 
-/// Calls `undo` with all ranges, also when it panics with some; then goes on with its first panic.
-fn call_undo<P: Clone>(mut undo: Undo<'_, P>, ranges: &[Range<P>]) {
-    let mut first = None;
-    for range in ranges {
-        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| undo(range.clone()))) {
-            match first {
-                None => first = Some(payload),
-                Some(_) => panics::discard(payload),
-            }
-        }
-    }
-    if let Some(payload) = first {
-        panic::resume_unwind(payload);
+fn keep_first(first: &mut Option<Payload>, payload: Payload) {
+    match first {
+        None => *first = Some(payload),
+        Some(_) => panics::discard_value(payload),
     }
 }
 
@@ -560,12 +565,13 @@ fn resume_first_panic<E>(stops: Vec<Stop<E>>) -> Vec<Stop<E>> {
     if !stops.iter().any(is_panic) {
         return stops;
     }
-    let mut payloads = stops.into_iter().filter_map(|stop| match stop.failure {
-        Failure::Panic(panic) => Some(panic.into_payload()),
-        _ => None,
-    });
-    let first = payloads.next();
-    payloads.for_each(panics::discard);
+    let mut first = None;
+    for stop in stops {
+        match stop.failure {
+            Failure::Panic(panic) => keep_first(&mut first, panic.into_payload()),
+            other => panics::discard_value(other),
+        }
+    }
     match first {
         Some(payload) => panic::resume_unwind(payload),
         None => Vec::new(),

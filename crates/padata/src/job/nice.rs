@@ -27,11 +27,11 @@ pub enum Nice {
 #[non_exhaustive]
 pub enum Raise {
     /// The caller raises them to its own priority one at a time, and waits for each before it
-    /// raises the next. So at no time does more than one thread of the job run at the caller's
-    /// priority, and the job is never slower than the caller alone.
+    /// raises the next. So the job is never slower than the caller alone, and takes hardly more
+    /// from others: one helper at a time has the caller's priority.
     ///
     /// Where the process may not raise threads ([`Pool::raise_supported`](crate::Pool::raise_supported)),
-    /// helpers take chunks of the minimum size instead, so that little is left to wait for, and a
+    /// helpers take small chunks instead, so that little is left to wait for, and a
     /// chunk that asks [`Chunk::is_wanted_back`](super::Chunk::is_wanted_back) can hand over
     /// the rest of itself.
     #[default]

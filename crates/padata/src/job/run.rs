@@ -22,6 +22,9 @@ use crate::sync::{self, AtomicUsize, Mutex, Ordering};
 use crate::sys::{self, Priority};
 use crate::trace::{Event, JobNumber};
 
+/// The most events that a thread keeps before it hands them in.
+const EVENTS_KEPT: usize = 4096;
+
 /// A job under way, shared by its threads.
 pub(super) struct Run<'j, P, E, F> {
     pub(super) f: &'j F,
@@ -190,8 +193,8 @@ where
         self.note(worker, kept, begin, length, failure.is_some());
         match failure {
             None => {
-                worker.stats.chunks += 1;
-                worker.stats.units += kept.units;
+                worker.stats.chunks += u64::from(kept.units > 0);
+                worker.stats.units = worker.stats.units.saturating_add(kept.units);
             }
             Some(failure) => {
                 let hole = Hole { claim: kept, done: progress.done(kept.units) };
@@ -222,6 +225,11 @@ where
                 units: claim.units,
                 failed,
             });
+            if worker.events.len() >= EVENTS_KEPT
+                && let Some(trace) = self.watch.trace
+            {
+                trace.add(&mut worker.events);
+            }
         }
     }
 
@@ -277,6 +285,11 @@ where
 
     /// Adds a thread's counts to the report, when it leaves.
     pub(super) fn sign_off(&self, mut worker: Worker<P>) {
+        // A position is the user's: its drop may panic, too.
+        let last = worker.last.take();
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(last))) {
+            self.stop(Failure::Panic(CaughtPanic::new(payload)), None);
+        }
         if let Some(trace) = self.watch.trace {
             trace.add(&mut worker.events);
         }
@@ -286,7 +299,7 @@ where
         let mut report = sync::lock(&self.report);
         report.threads += 1;
         report.chunks += worker.stats.chunks;
-        report.units += worker.stats.units;
+        report.units = report.units.saturating_add(worker.stats.units);
         if self.watch.stats {
             report.workers.push(worker.stats);
         }

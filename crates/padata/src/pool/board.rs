@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 
 use crate::erase::Loan;
-use crate::sync::{Arc, JoinHandle};
+use crate::sync::{self, Arc, JoinHandle};
 use crate::topology::{CpuSet, Topology};
 
 use super::placement::{Placement, Wish};
@@ -54,8 +54,8 @@ pub(super) struct Board {
     pub(super) idle: usize,
     last_number: usize,
     pub(super) closed: bool,
-    /// All helpers by number, also those that have ended.
-    pub(super) handles: Vec<(usize, JoinHandle<()>)>,
+    /// All helpers, also some that have ended.
+    pub(super) handles: Vec<JoinHandle<()>>,
 }
 
 impl Board {
@@ -86,11 +86,11 @@ impl Board {
         self.cap.map_or(threads, |cap| threads.min(cap))
     }
 
-    /// Sees to it that a new job can have `threads` threads. Does not take helpers away from
-    /// other jobs, whose callers may have more CPUs.
+    /// Sees to it that a new job can have `threads` threads. Takes no helpers away: other callers
+    /// may have more CPUs, and helpers without work cost nothing.
     pub(super) fn make_room(&mut self, threads: NonZeroUsize) {
         let helpers = self.threads(threads).get() - 1;
-        if self.postings.is_empty() || helpers > self.helpers_max {
+        if helpers > self.helpers_max {
             self.set_helpers_max(helpers);
         }
     }
@@ -110,10 +110,12 @@ impl Board {
         seats: usize,
         wish: Wish,
         topology: Option<&Topology>,
+        threads: NonZeroUsize,
     ) -> PostingId {
         let id = PostingId(self.next_id);
         self.next_id += 1;
-        let placement = Arc::new(Placement::within(&wish, self.cpus.as_ref(), topology));
+        let placement = Placement::within(&wish, self.cpus.as_ref(), topology, threads);
+        let placement = Arc::new(placement);
         self.postings.push(Posting {
             id,
             loan: Arc::clone(loan),
@@ -131,10 +133,18 @@ impl Board {
         }
     }
 
-    /// The CPUs of the pool have changed.
+    /// Takes back a seat that nobody sits on, if there is one.
+    pub(super) fn remove_seat(&mut self, id: PostingId) {
+        if let Some(posting) = self.find(id) {
+            posting.free = posting.free.saturating_sub(1);
+        }
+    }
+
+    /// The CPUs or the size of the pool have changed.
     pub(super) fn place_again(&mut self, topology: Option<&Topology>) {
+        let threads = NonZeroUsize::MIN.saturating_add(self.helpers_max);
         for posting in &mut self.postings {
-            let placement = Placement::within(&posting.wish, self.cpus.as_ref(), topology);
+            let placement = Placement::within(&posting.wish, self.cpus.as_ref(), topology, threads);
             if placement != *posting.placement {
                 posting.placement = Arc::new(placement);
             }
@@ -193,6 +203,15 @@ impl Board {
         seats > self.idle && fewest.is_some_and(|fewest| fewest + 1 < here)
     }
 
+    /// The size or the cap has changed. Where the machine decides, the number of helpers only goes
+    /// down to the cap: what the calling thread may use is not what other callers may.
+    pub(super) fn resize(&mut self) {
+        let most = NonZeroUsize::MIN.saturating_add(self.helpers_max);
+        let helpers = self.threads(most).get() - 1;
+        self.set_helpers_max(helpers);
+        self.start_what_is_asked();
+    }
+
     /// Bounds the number of helpers: those that are too many are to end.
     pub(super) fn set_helpers_max(&mut self, helpers: usize) {
         self.helpers_max = helpers;
@@ -213,6 +232,11 @@ impl Board {
         self.started += new;
         self.missing += new;
         new
+    }
+
+    /// Forgets helpers that have ended.
+    pub(super) fn forget_ended(&mut self) {
+        self.handles.retain(|handle| !sync::has_ended(handle));
     }
 
     /// The number of a helper that is missing and shall now be started.

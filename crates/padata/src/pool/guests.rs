@@ -1,9 +1,20 @@
 //! Guests: helpers that belong to one job, for jobs whose helpers run at another priority. A
 //! thread cannot count on getting its priority back, so it serves nobody else.
 
+use std::cell::Cell;
 use std::io;
 
 use crate::sync::{self, Arc, AtomicBool, JoinHandle, Mutex, Ordering};
+
+sync::thread_local! {
+    /// Whether this thread is a guest: what it starts would inherit its priority.
+    static IS_GUEST: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the calling thread is a guest.
+pub(super) fn is_guest() -> bool {
+    IS_GUEST.with(Cell::get)
+}
 
 /// The guests of a pool.
 #[derive(Default)]
@@ -40,9 +51,9 @@ impl Guests {
         let (ended, present): (Vec<_>, Vec<_>) = std::mem::take(&mut register.guests)
             .into_iter()
             .partition(|guest| guest.ended.load(Ordering::Acquire));
-        ended.into_iter().for_each(Guest::join);
+        ended.into_iter().for_each(Guest::forget);
         register.guests = present;
-        let late_room = (most * LATE_FACTOR).saturating_sub(register.guests.len());
+        let late_room = most.saturating_mul(LATE_FACTOR).saturating_sub(register.guests.len());
         let room = most.saturating_sub(register.busy).min(late_room);
         let before = register.guests.len();
         register.guests.extend(bodies.take(room).map_while(|body| Guest::start(body).ok()));
@@ -68,10 +79,19 @@ impl Guest {
         let ended = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ended);
         let handle = sync::spawn("padata-nice".to_owned(), move || {
+            IS_GUEST.with(|is_guest| is_guest.set(true));
             body();
             told.store(true, Ordering::Release);
         })?;
         Ok(Guest { handle, ended })
+    }
+
+    /// For one that has nothing left to do but end, which at its priority can take long.
+    fn forget(self) {
+        // The models want every thread joined.
+        if cfg!(any(loom, shuttle)) {
+            self.join();
+        }
     }
 
     fn join(self) {

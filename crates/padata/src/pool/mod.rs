@@ -39,6 +39,9 @@ use size::{LimitsCache, Size};
 /// Helpers go to the job that has the fewest, and change over between two units of work when
 /// another job has fewer.
 ///
+/// Helpers keep the priority of the thread that started them, which is the first caller of a job
+/// that needed more.
+///
 /// Helpers run where the caller may run: at the start of a job they take over its CPU affinity
 /// and memory policy. When a job has fewer threads than there are CPUs, they use physical cores
 /// before the second hardware threads of cores. Control groups and cpusets hold for all threads
@@ -84,7 +87,7 @@ type Spawn = fn(usize, Arc<Crew>) -> io::Result<JoinHandle<()>>;
 struct Crew {
     board: Mutex<Board>,
     posted: Condvar,
-    /// Counts what helpers at work should look at. Changed under the lock of the board.
+    /// Counts what helpers at work should look at.
     news: OwnLines<AtomicUsize>,
     spawn: Spawn,
 }
@@ -158,27 +161,27 @@ impl Pool {
 
     /// From now on the pool has `threads` threads, that of each caller included.
     ///
-    /// Jobs that run get more helpers at once if they asked for more than there were. Helpers
-    /// that are too many end when they are through with the unit of work they are at.
+    /// Helpers that are too many end when they are through with the unit of work they are at. Jobs
+    /// that run with helpers get more of them at once, if they can use them. Not so maps, which
+    /// keep to the number that they began with, and jobs that began with one thread, or with
+    /// helpers of their own ([`Job::nice`](crate::Job::nice)): these go on as they are.
     pub fn set_threads(&self, threads: NonZeroUsize) {
         self.resize(|board| board.size = Size::Exactly(threads));
     }
 
     /// From now on no job has more than `cap` threads, whatever else the size of the pool is;
-    /// nothing lifts the bound. It is the knob for saving power, or for leaving room.
+    /// nothing lifts the bound. It is the knob for saving power, or for leaving room. Jobs that
+    /// run with helpers of their own keep them.
     pub fn set_cap(&self, cap: Option<NonZeroUsize>) {
         self.resize(|board| board.cap = cap);
     }
 
     fn resize(&self, change: impl FnOnce(&mut Board)) {
-        // Asks the system, so not under the lock of the board; a fixed size does not need it.
-        let is_auto = sync::lock(&self.crew.board).size == Size::Available;
-        let available = if is_auto { self.limits.available(&self.root) } else { NonZeroUsize::MIN };
+        let topology = self.topology();
         let mut board = sync::lock(&self.crew.board);
         change(&mut board);
-        let helpers = board.threads(available).get() - 1;
-        board.set_helpers_max(helpers);
-        board.start_what_is_asked();
+        board.resize();
+        board.place_again(topology.as_deref());
         drop(board);
         self.crew.tell_news();
         self.crew.posted.notify_all();
@@ -216,15 +219,17 @@ impl Pool {
     #[must_use]
     pub fn raise_supported(&self) -> bool {
         let mut known = sync::lock(&self.can_raise);
-        *known.get_or_insert_with(|| {
+        if known.is_none() {
             let level = sys::priority();
             let there_and_back = move || {
                 let this = sys::this_thread();
                 sys::lower(false).and_then(|()| sys::raise(this, level)).is_ok()
                     && sys::lower(true).and_then(|()| sys::raise(this, level)).is_ok()
             };
-            sync::call_apart("padata-probe", there_and_back).unwrap_or(false)
-        })
+            // Without a thread there is no answer, and the next job tries again.
+            *known = sync::call_apart("padata-probe", there_and_back);
+        }
+        known.unwrap_or(false)
     }
 
     /// Starts helpers of a job's own, one for each of `bodies` while there are fewer of them than
@@ -240,9 +245,11 @@ impl Pool {
     /// Where helpers of a job of `threads` threads run that this thread calls.
     pub(crate) fn placement(&self, threads: usize) -> Arc<Placement> {
         let wish = Wish::of_this_thread(threads);
-        let topology = if wish.leaves_cpus_free() { self.topology() } else { None };
+        let available = self.threads();
+        let topology = if wish.leaves_cpus_free(available) { self.topology() } else { None };
         let board = sync::lock(&self.crew.board);
-        Arc::new(Placement::within(&wish, board.cpus.as_ref(), topology.as_deref()))
+        let cpus = board.cpus.as_ref();
+        Arc::new(Placement::within(&wish, cpus, topology.as_deref(), available))
     }
 
     /// Lends `work` to up to `seats` helpers while `caller` runs on this thread, and returns when
@@ -259,20 +266,21 @@ impl Pool {
         W: Fn(&Seat<'_>, &Loan) -> Left + Sync,
     {
         lend(work, |loan| {
-            let posted = (seats > 0).then(|| self.post(loan, seats));
+            let posted = (seats > 0).then(|| self.post(loan, seats, seats));
             caller(loan, posted);
         });
     }
 
-    /// Offers `seats` seats and sees to it that as many helpers look for one, if there are.
-    pub(crate) fn post(&self, loan: &Arc<Loan>, seats: usize) -> Posted<'_> {
+    /// Offers `seats` seats, of at most `helpers` in the end, and sees to it that as many helpers
+    /// look for one, if there are.
+    pub(crate) fn post(&self, loan: &Arc<Loan>, seats: usize, helpers: usize) -> Posted<'_> {
         let threads = self.threads();
-        let wish = Wish::of_this_thread(threads.get().min(seats.saturating_add(1)));
-        let topology = if wish.leaves_cpus_free() { self.topology() } else { None };
+        let wish = Wish::of_this_thread(helpers.saturating_add(1));
+        let topology = if wish.leaves_cpus_free(threads) { self.topology() } else { None };
         let mut board = sync::lock(&self.crew.board);
         board.make_room(threads);
         let seats = board.seats_for(seats, threads);
-        let id = board.post(loan, seats, wish, topology.as_deref());
+        let id = board.post(loan, seats, wish, topology.as_deref(), threads);
         Crew::call_helpers(&self.crew, board, seats);
         Posted { seats: Seats { crew: &self.crew, id } }
     }
@@ -289,7 +297,7 @@ impl Drop for Pool {
             if handles.is_empty() {
                 return;
             }
-            for (_, handle) in handles {
+            for handle in handles {
                 // A helper runs user code only inside work that catches panics.
                 let _ = handle.join();
             }
@@ -338,6 +346,11 @@ impl<'a> Posted<'a> {
 }
 
 impl Seats<'_> {
+    /// Takes back a seat that nobody has sat down on.
+    pub(crate) fn remove(self) {
+        sync::lock(&self.crew.board).remove_seat(self.id);
+    }
+
     /// Offers one more seat.
     pub(crate) fn add(self) {
         let mut board = sync::lock(&self.crew.board);
@@ -384,12 +397,19 @@ impl Crew {
 
     /// Starts up to `at_most` of the helpers that are missing.
     fn start_missing(crew: &Arc<Self>, at_most: usize) {
+        // What a guest starts would be at its priority, for ever. The next caller starts it.
+        if guests::is_guest() {
+            return;
+        }
         for _ in 0..at_most {
             let Some(number) = sync::lock(&crew.board).take_number() else { return };
             let spawned = (crew.spawn)(number, Arc::clone(crew));
             let mut board = sync::lock(&crew.board);
             match spawned {
-                Ok(handle) => board.handles.push((number, handle)),
+                Ok(handle) => {
+                    board.forget_ended();
+                    board.handles.push(handle);
+                }
                 // The next one would be refused as well. The next job asks again.
                 Err(_) => return board.give_up_starting(),
             }
@@ -448,7 +468,7 @@ impl Host for Helper<'_> {
             .map(Arc::clone);
         drop(board);
         if let Some(placement) = moved {
-            self.place.take_over(&placement);
+            self.place.follow(&placement);
         }
         false
     }
@@ -562,6 +582,20 @@ mod tests {
         pool.set_threads(threads(4));
         map(&pool, 100);
         assert_eq!(started(&pool), 3);
+    }
+
+    /// Helpers that have ended leave nothing behind, however often the size changes.
+    #[test]
+    fn ended_helpers_are_forgotten() {
+        let pool = of(1, start_helper);
+        for _ in 0..50 {
+            pool.set_threads(NonZeroUsize::new(2).unwrap());
+            map(&pool, 100);
+            wait_for_started(&pool, 1);
+            pool.set_threads(NonZeroUsize::MIN);
+            wait_for_started(&pool, 0);
+        }
+        assert!(sync::lock(&pool.crew.board).handles.len() < 40);
     }
 
     /// Under way, too: units wait until the pool has changed, and the map still ends.

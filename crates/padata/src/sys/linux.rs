@@ -105,7 +105,7 @@ pub(crate) fn priority() -> Priority {
     // be taken for the default.
     unsafe {
         Priority {
-            policy: libc::sched_getscheduler(0).max(0),
+            policy: (libc::syscall(libc::SYS_sched_getscheduler, 0) as c_int).max(0),
             // The system call returns 20 minus the nice value, 1 to 40.
             nice: 20 - libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) as i32,
         }
@@ -117,6 +117,10 @@ pub(crate) fn lower(to_idle: bool) -> io::Result<()> {
     let Tid(tid) = this_thread();
     if to_idle {
         return set_policy(tid, libc::SCHED_IDLE);
+    }
+    // Nice values mean nothing to real-time policies, which a thread inherits.
+    if !matches!(priority().policy, libc::SCHED_OTHER | libc::SCHED_BATCH | libc::SCHED_IDLE) {
+        set_policy(tid, libc::SCHED_OTHER)?;
     }
     set_nice(tid, 19)
 }
@@ -142,9 +146,9 @@ fn set_policy(tid: libc::id_t, policy: c_int) -> io::Result<()> {
     // SAFETY: all zero is a value of the struct, on every libc; the only field that counts is
     // the priority, and it has to be 0 for these policies.
     let param: libc::sched_param = unsafe { MaybeUninit::zeroed().assume_init() };
+    // The system call, for musl's function refuses.
     // SAFETY: the kernel only reads the struct.
-    let result = unsafe { libc::sched_setscheduler(tid as libc::pid_t, policy, &raw const param) };
-    checked(c_long::from(result))?;
+    checked(unsafe { libc::syscall(libc::SYS_sched_setscheduler, tid, policy, &raw const param) })?;
     Ok(())
 }
 
