@@ -14,7 +14,7 @@ use loom::thread;
 use crate::claim::{Claims, Weight};
 use crate::erase::{Loan, lend};
 use crate::job::models::{Claim, Cut, Deal, Standing};
-use crate::job::{CancelToken, Chunk, ChunkRule, Failure, Job, JobError, Nice};
+use crate::job::{CancelToken, Chunk, ChunkRule, Failure, Job, JobError, Nice, Part};
 use crate::pool::Pool;
 use crate::ring::Slots;
 use crate::seat::{Left, Seat};
@@ -411,6 +411,27 @@ fn job_that_is_cancelled() {
             Err(error) => assert!(matches!(error.first, Failure::Cancelled)),
         }
         other.join().unwrap();
+    });
+}
+
+/// A thread that notices the cancel while another one takes chunks does not forget any of them: a
+/// job that reports success has run all its units. (shuttle found the look that read the
+/// fullest part twice, and forgot the others when it was emptied in between.)
+#[test]
+fn job_that_is_cancelled_reports_no_success_with_units_left() {
+    check(|| {
+        let pool = Pool::new(threads(2));
+        let token = CancelToken::new();
+        let ran = AtomicUsize::new(0);
+        let parts = [0, 10, 20].map(|start| Part { start, units: 1, node: None });
+        let outcome = Job::parts(parts).cancel(&token).run(&pool, |chunk: ChunkOf<'_>| {
+            if *chunk.start() == 0 {
+                token.cancel();
+            }
+            ran.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, ()>(())
+        });
+        assert!(outcome.is_err() || ran.load(Ordering::Relaxed) == 3);
     });
 }
 

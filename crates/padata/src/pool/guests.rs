@@ -6,9 +6,15 @@ use std::io;
 
 use crate::sync::{self, Arc, AtomicBool, JoinHandle, Mutex, Ordering};
 
+// Whether this thread is a guest: what it starts would inherit its priority.
+#[cfg(not(loom))]
 sync::thread_local! {
-    /// Whether this thread is a guest: what it starts would inherit its priority.
     static IS_GUEST: Cell<bool> = const { Cell::new(false) };
+}
+// loom's macro does not take constants.
+#[cfg(loom)]
+sync::thread_local! {
+    static IS_GUEST: Cell<bool> = Cell::new(false);
 }
 
 /// Whether the calling thread is a guest.
