@@ -384,6 +384,7 @@ fn helpers_started_from_low_priority_are_no_helpers_of_the_pool() {
             Job::over(0_u32, 2)
                 .max_threads(2)
                 .nice(nice)
+                .raise(Raise::None) // else the helper may be at the normal priority by then
                 .for_each(&pool, |chunk| {
                     meeting.wait();
                     if chunk.worker() != 0 {

@@ -128,7 +128,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "the look for what is left reads a part twice",
         file: "crates/padata/src/job/deal.rs",
         from: "(0..self.parts.len()).any(|part| self.left(part) > 0)",
-        to: "(0..self.parts.len()).max_by_key(|&part| self.left(part)).is_some_and(|part| self.left(part) > 0)",
+        to: "(0..self.parts.len()).min_by_key(|&part| std::cmp::Reverse(self.left(part))).is_some_and(|part| self.left(part) > 0)",
         test: modelled("loom", &["job_that_is_cancelled_reports"]),
     },
     Mutant {
@@ -204,7 +204,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "an undo that panics ends the undo",
         file: "crates/padata/src/job/mod.rs",
-        from: "None => first = Some(payload),",
+        from: "None => *first = Some(payload),",
         to: "None => panic::resume_unwind(payload),",
         test: test("padata", &["--test", "job", "an_undo_that_panics"]),
     },
