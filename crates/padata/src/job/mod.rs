@@ -49,7 +49,7 @@ use cancel::Control;
 pub use chunk::Chunk;
 pub use chunks::ChunkRule;
 use chunks::Cut;
-use deal::Deal;
+use deal::{Claim, Deal};
 pub use nice::{Nice, Raise};
 use nice::{NiceCrew, Standing};
 pub use outcome::{FailedChunk, Failure, JobError};
@@ -412,13 +412,9 @@ impl<'a, P: Position> Job<'a, P> {
         let stops = if self.report_panics { stops } else { resume_first_panic(stops) };
 
         let mut failed = stops.into_iter().map(|Stop { failure, hole }| {
-            let range = |offset, units| Units { part: 0, range: offset..offset + units };
-            let at = hole.map(|Hole { claim, done }| {
-                let part = claim.part;
-                let all = self.range(&Units { part, ..range(claim.offset, claim.units) });
-                let done =
-                    (done > 0).then(|| self.range(&Units { part, ..range(claim.offset, done) }));
-                (all, done)
+            let at = hole.map(|Hole { claim: Claim { part, offset, units }, done }| {
+                let first = |units| self.range(&Units { part, range: offset..offset + units });
+                (first(units), (done > 0).then(|| first(done)))
             });
             (failure, at)
         });
