@@ -1,5 +1,6 @@
 //! Taking samples: rounds interleave all variants, and samples of which the hypervisor stole a
-//! part are taken again.
+//! part are taken again. So are samples of fresh memory that took far longer than the fastest of
+//! their kind: then the host had to find that memory first, in spite of the preparation.
 //!
 //! A B C A B C, not A A B B C C: a machine that becomes slower meanwhile then slows all variants,
 //! and ratios of samples of one round hold (`Samples::ratio`).
@@ -16,6 +17,13 @@ use crate::stats::Summary;
 
 /// A sample counts if no more than this share of the machine's time was stolen meanwhile.
 const STEAL_MAX: f64 = 0.02;
+
+/// A sample of fresh memory counts if it took no more than this times the fastest so far. What is
+/// measured varies by a few percent; memory that the host has taken makes it 2 to 3 times slower.
+const SLOW_MAX: f64 = 1.5;
+
+/// Rounds before the first one that counts, where memory is fresh: one of them may be slow.
+const PREPARED_ROUNDS: usize = 2;
 
 /// How often a sample is taken again before it counts as it is.
 const REPEATS_MAX: usize = 3;
@@ -52,16 +60,20 @@ type Prepare<'a> = Box<dyn FnMut() -> Result<()> + 'a>;
 /// Variants to be compared.
 pub(crate) struct Plan<'a> {
     variants: Vec<(Prepare<'a>, Measured<'a>)>,
+    /// Which of them were added with a preparation: those that need fresh memory.
+    prepared: Vec<bool>,
 }
 
 impl<'a> Plan<'a> {
     pub(crate) fn new() -> Self {
-        Plan { variants: Vec::new() }
+        Plan { variants: Vec::new(), prepared: Vec::new() }
     }
 
     /// One more variant; a round measures them in this order.
     pub(crate) fn add(&mut self, measure: impl FnMut() -> Result<f64> + 'a) -> Variant {
-        self.add_prepared(|| Ok(()), measure)
+        let variant = self.add_prepared(|| Ok(()), measure);
+        self.prepared[variant.0] = false;
+        variant
     }
 
     /// One more, with something to do before each sample.
@@ -71,6 +83,7 @@ impl<'a> Plan<'a> {
         measure: impl FnMut() -> Result<f64> + 'a,
     ) -> Variant {
         self.variants.push((Box::new(prepare), Box::new(measure)));
+        self.prepared.push(true);
         Variant(self.variants.len() - 1)
     }
 
@@ -81,12 +94,19 @@ impl<'a> Plan<'a> {
             seconds: vec![Vec::new(); self.variants.len()],
             repeated: 0,
             polluted: 0,
+            slow: 0,
+            fastest: vec![f64::INFINITY; self.variants.len()],
             steal: Steal::open(),
         };
         let first = *FIRST_SAMPLE;
-        for (prepare, measure) in &mut self.variants {
-            prepare()?;
-            measure()?;
+        for (index, (prepare, measure)) in self.variants.iter_mut().enumerate() {
+            for _ in 0..if self.prepared[index] { PREPARED_ROUNDS } else { 1 } {
+                prepare()?;
+                samples.fastest[index] = samples.fastest[index].min(measure()?);
+            }
+            if !self.prepared[index] {
+                samples.fastest[index] = f64::INFINITY;
+            }
         }
         let begin = Instant::now();
         let mut longest = Duration::ZERO;
@@ -100,7 +120,11 @@ impl<'a> Plan<'a> {
                 break;
             }
             for (index, (prepare, measure)) in self.variants.iter_mut().enumerate() {
-                let seconds = samples.clean(prepare, measure)?;
+                let slow = SLOW_MAX * samples.fastest[index];
+                let seconds = samples.clean(prepare, measure, slow)?;
+                if self.prepared[index] {
+                    samples.fastest[index] = samples.fastest[index].min(seconds);
+                }
                 samples.seconds[index].push(seconds);
             }
             longest = longest.max(begin.elapsed().saturating_sub(elapsed));
@@ -118,18 +142,28 @@ pub(crate) struct Samples {
     seconds: Vec<Vec<f64>>,
     repeated: usize,
     polluted: usize,
+    /// Samples of fresh memory that were taken again.
+    slow: usize,
+    /// Of each variant, infinite where being slow means nothing.
+    fastest: Vec<f64>,
     steal: Steal,
 }
 
 impl Samples {
-    fn clean(&mut self, prepare: &mut Prepare<'_>, measure: &mut Measured<'_>) -> Result<f64> {
+    fn clean(
+        &mut self,
+        prepare: &mut Prepare<'_>,
+        measure: &mut Measured<'_>,
+        slow: f64,
+    ) -> Result<f64> {
         let mut repeats = 0;
         loop {
             prepare()?;
             let (before, begin) = (self.steal.ticks(), Instant::now());
             let seconds = measure()?;
             let stolen = self.steal.ticks().saturating_sub(before);
-            if !self.steal.is_too_much(stolen, begin.elapsed()) {
+            let is_stolen = self.steal.is_too_much(stolen, begin.elapsed());
+            if !is_stolen && seconds <= slow {
                 return Ok(seconds);
             }
             if repeats == REPEATS_MAX || FIRST_SAMPLE.elapsed() > REPEATS_TIME_MAX {
@@ -137,7 +171,8 @@ impl Samples {
                 return Ok(seconds);
             }
             repeats += 1;
-            self.repeated += 1;
+            self.repeated += usize::from(is_stolen);
+            self.slow += usize::from(!is_stolen);
         }
     }
 
@@ -158,15 +193,21 @@ impl Samples {
     pub(crate) fn footnote(&self) -> String {
         format!(
             "medians of {} interleaved rounds; ratios per round; {} samples repeated because of \
-             steal, {} kept in spite of it",
+             steal, {} because the host was slow with fresh memory, {} kept in spite of it",
             self.rounds(),
             self.repeated,
+            self.slow,
             self.polluted
         )
     }
 
     pub(crate) fn json(&self) -> Value {
-        json!({ "rounds": self.rounds(), "repeated": self.repeated, "polluted": self.polluted })
+        json!({
+            "rounds": self.rounds(),
+            "repeated": self.repeated,
+            "repeated_slow_memory": self.slow,
+            "polluted": self.polluted,
+        })
     }
 }
 
