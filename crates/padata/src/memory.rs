@@ -3,7 +3,8 @@
 //! guest's memory, initialising page structures.
 //!
 //! Chunks end where huge pages end (2 MiB), so that no two threads fault in the same one, and
-//! have 4 MiB or more, which takes ten times as long as waking a thread.
+//! have 4 MiB or more: 1.5 ms of work at the first touch, though only 60 µs, no more than the
+//! break-even of a second thread, when warm memory is cleared.
 //!
 //! ```
 //! use padata::{Pool, memory};

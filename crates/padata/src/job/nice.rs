@@ -15,7 +15,7 @@ pub enum Nice {
     #[default]
     Inherit,
     /// Helpers of the job's own, at nice 19: beside one busy thread of the default priority they
-    /// get about 1.5 % of a CPU, what is idle they get wholly.
+    /// get about 1.4 % of a CPU, what is idle they get wholly.
     Max,
     /// Helpers of the job's own under `SCHED_IDLE`: about 0.3 % of a CPU beside a busy thread.
     Idle,
