@@ -2,13 +2,19 @@
 //!
 //! A pool thread lives longer than any job, so the type of what it is handed can hold no borrow.
 //! [`lend`] hands out a [`Loan`], which forgets the borrow, and does not come back before nobody
-//! can use the loan any more. That one rule is what makes borrowed closures sound, and this file
-//! keeps it alone: both functions that others call are safe, whatever the callers do.
+//! can use the loan any more. [`lending`] does the same for work that is made within a call, as
+//! streams in a scope are. That one rule is what makes borrowed closures sound, and this file
+//! keeps it alone: all that others call is safe, whatever the callers do. What borrows nothing
+//! can be lent [for good](lend_for_good).
 //!
 //! State of a loan, one word: the number of borrowers inside the work, and whether it is
 //! recalled. See `PROTOCOL.md` for the transitions and for the reason of each ordering.
 #![expect(unsafe_code, reason = "a borrow that the type system cannot follow across threads")]
 
+use std::any::Any;
+use std::marker::PhantomData;
+
+use crate::panics::{self, Payload};
 use crate::seat::{Left, Seat};
 use crate::sync::{self, Arc, AtomicUsize, Condvar, Mutex, Ordering};
 
@@ -26,7 +32,10 @@ pub(crate) struct Loan {
     ///
     /// # Safety
     /// Unsafe to call because only the caller knows that `work` still points to a live value.
-    call: unsafe fn(*const (), &Seat<'_>, &Loan) -> Left,
+    call: unsafe fn(*const (), &Seat<'_>, &Arc<Loan>) -> Left,
+    /// What keeps `work` alive if nobody waits for the borrowers.
+    #[expect(dead_code, reason = "held, not used")]
+    kept: Option<Box<dyn Any + Send + Sync>>,
     /// `RECALLED` plus `BORROWER` times the number of threads inside.
     state: AtomicUsize,
     /// Whether the lender sleeps.
@@ -35,24 +44,34 @@ pub(crate) struct Loan {
     wake: Condvar,
 }
 
-// SAFETY: `work` came from a `&W` with `W: Sync` (see `lend`), so any thread may use it; the
-// other fields are `Send` and `Sync` themselves.
+// SAFETY: `work` came from a `&W` with `W: Sync` (`lend`, `Lendable`), so any thread may use it;
+// the other fields are `Send` and `Sync` themselves.
 unsafe impl Send for Loan {}
 // SAFETY: as above; all shared changes go through the atomic and the mutex.
 unsafe impl Sync for Loan {}
+
+/// Work that can be lent for longer than a call.
+pub(crate) trait Lendable: Send + Sync {
+    /// A borrower's part. Never panics.
+    fn work(&self, seat: &Seat<'_>, loan: &Arc<Loan>) -> Left;
+
+    /// Brings the work to its end, on the lender's thread. Never panics; returns what the user's
+    /// code has panicked with.
+    fn settle(&self, loan: &Arc<Loan>) -> Option<Payload>;
+}
 
 /// Lends `work` to whoever gets hold of the loan while `body` runs, then waits until every
 /// borrower has left `work`, also when `body` panics. The work is told its loan, to
 /// [poke](Loan::poke) the lender.
 pub(crate) fn lend<W, R>(work: &W, body: impl FnOnce(&Arc<Loan>) -> R) -> R
 where
-    W: Fn(&Seat<'_>, &Loan) -> Left + Sync,
+    W: Fn(&Seat<'_>, &Arc<Loan>) -> Left + Sync,
 {
     /// # Safety
     /// `work` points to a live `W` that may be shared with this thread.
-    unsafe fn call<W>(work: *const (), seat: &Seat<'_>, loan: &Loan) -> Left
+    unsafe fn call<W>(work: *const (), seat: &Seat<'_>, loan: &Arc<Loan>) -> Left
     where
-        W: Fn(&Seat<'_>, &Loan) -> Left,
+        W: Fn(&Seat<'_>, &Arc<Loan>) -> Left,
     {
         // SAFETY: the caller's promise.
         unsafe { (*work.cast::<W>())(seat, loan) }
@@ -65,23 +84,122 @@ where
         }
     }
 
-    let loan = Arc::new(Loan {
-        work: std::ptr::from_ref(work).cast(),
-        call: call::<W>,
-        state: AtomicUsize::new(0),
-        lender_sleeps: Mutex::new(false),
-        wake: Condvar::new(),
-    });
     // From here on no way out of this function, return or panic, gets around the recall; nothing
     // outside this function can forget the guard.
-    let recall = Recall(loan);
+    let recall = Recall(Loan::new(std::ptr::from_ref(work).cast(), call::<W>, None));
     body(&recall.0)
 }
 
+/// # Safety
+/// `work` points to a live `W` that may be shared with this thread.
+unsafe fn call_lendable<W: Lendable>(work: *const (), seat: &Seat<'_>, loan: &Arc<Loan>) -> Left {
+    // SAFETY: the caller's promise.
+    unsafe { (*work.cast::<W>()).work(seat, loan) }
+}
+
+/// Lends work that borrows nothing, for as long as anybody keeps the loan.
+pub(crate) fn lend_for_good<W: Lendable + 'static>(work: Arc<W>) -> Arc<Loan> {
+    let pointer = std::ptr::from_ref(&*work).cast();
+    // The pointer stays valid while the loan keeps `work`, and who calls through it has the loan.
+    Loan::new(pointer, call_lendable::<W>, Some(Box::new(work)))
+}
+
+/// Lends what lives for `'env`, until it is taken back or the call of [`lending`] ends.
+pub(crate) struct Lender<'env> {
+    lent: Mutex<Vec<Lent<'env>>>,
+    /// `'env` must not shrink: what is lent has to live until the end of the call.
+    env: PhantomData<fn(&'env ()) -> &'env ()>,
+}
+
+struct Lent<'env> {
+    loan: Arc<Loan>,
+    /// Keeps the work alive until the loan is recalled.
+    work: Box<dyn Settle + 'env>,
+}
+
+/// Work of any type that is kept alive, and settled.
+trait Settle: Send + Sync {
+    fn settle(&self, loan: &Arc<Loan>) -> Option<Payload>;
+}
+
+impl<W: Lendable> Settle for Arc<W> {
+    fn settle(&self, loan: &Arc<Loan>) -> Option<Payload> {
+        W::settle(self, loan)
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.loan.recall();
+    }
+}
+
+/// Runs `body` with a lender, and recalls what is still lent when it has returned or panicked.
+///
+/// `'env` is a parameter of this function, so it lasts until the function has returned, and what
+/// lives for `'env` may be used by borrowers until then.
+pub(crate) fn lending<'env, R>(body: impl FnOnce(&Lender<'env>) -> R) -> R {
+    // Dropped here however `body` ends, and with it what is lent: nobody else owns it.
+    let lender = Lender { lent: Mutex::new(Vec::new()), env: PhantomData };
+    body(&lender)
+}
+
+impl<'env> Lender<'env> {
+    /// Lends `work`.
+    pub(crate) fn lend<W: Lendable + 'env>(&self, work: Arc<W>) -> Arc<Loan> {
+        let loan = Loan::new(std::ptr::from_ref(&*work).cast(), call_lendable::<W>, None);
+        let lent = Lent { loan: Arc::clone(&loan), work: Box::new(work) };
+        sync::lock(&self.lent).push(lent);
+        loan
+    }
+
+    /// Settles and takes back what is still lent. Returns the first panic.
+    pub(crate) fn settle_all(&self) -> Option<Payload> {
+        let mut first = None;
+        loop {
+            let last = sync::lock(&self.lent).pop();
+            let Some(lent) = last else { return first };
+            let payload = lent.work.settle(&lent.loan);
+            if first.is_none() {
+                first = payload;
+            } else {
+                panics::discard_value(payload);
+            }
+            panics::discard_value(lent);
+        }
+    }
+
+    /// Waits until the last borrower has left, and forgets the work. Nothing happens if that was
+    /// done before.
+    pub(crate) fn take_back(&self, loan: &Arc<Loan>) {
+        let mut lent = sync::lock(&self.lent);
+        let found = lent.iter().position(|lent| Arc::ptr_eq(&lent.loan, loan));
+        let taken = found.map(|index| lent.swap_remove(index));
+        // Not under the lock: this waits, and drops what may be a user's.
+        drop(lent);
+        drop(taken);
+    }
+}
+
 impl Loan {
+    fn new(
+        work: *const (),
+        call: unsafe fn(*const (), &Seat<'_>, &Arc<Loan>) -> Left,
+        kept: Option<Box<dyn Any + Send + Sync>>,
+    ) -> Arc<Loan> {
+        Arc::new(Loan {
+            work,
+            call,
+            kept,
+            state: AtomicUsize::new(0),
+            lender_sleeps: Mutex::new(false),
+            wake: Condvar::new(),
+        })
+    }
+
     /// Runs the work on this thread, unless the lender has recalled it. Says how the thread left
     /// it, nothing if it was not let in.
-    pub(crate) fn run(&self, seat: &Seat<'_>) -> Option<Left> {
+    pub(crate) fn run(loan: &Arc<Loan>, seat: &Seat<'_>) -> Option<Left> {
         struct Leave<'a>(&'a Loan);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
@@ -89,14 +207,18 @@ impl Loan {
             }
         }
 
-        if !self.enter() {
+        if !loan.enter() {
             return None;
         }
-        let _leave = Leave(self);
-        // SAFETY: `enter` counted this thread while the loan was not recalled, so `lend` is still
-        // on the stack below `body` or waits for this thread, and the `&W` it was given is
-        // borrowed until it returns. `call` was made for the same `W` as `work`, and `W: Sync`.
-        Some(unsafe { (self.call)(self.work, seat, self) })
+        let _leave = Leave(loan);
+        // SAFETY: `work` points to a live `W`, for which `call` was made, and `W: Sync`. One of
+        // - `enter` counted this thread while the loan was not recalled, so `lend` is still on the
+        //   stack below `body` or waits for this thread, and the `&W` it was given is borrowed
+        //   until it returns;
+        // - the same with `lending`, whose lender holds the `W`, and what `W` borrows lives until
+        //   that function returns: `W: 'env`;
+        // - the loan itself keeps the `W`, which borrows nothing, and we have the loan.
+        Some(unsafe { (loan.call)(loan.work, seat, loan) })
     }
 
     fn enter(&self) -> bool {
@@ -130,7 +252,7 @@ impl Loan {
     }
 
     /// Lets nobody enter any more and waits until the last borrower has left.
-    fn recall(&self) {
+    pub(crate) fn recall(&self) {
         self.close();
         self.sleep_until(|| self.is_empty());
     }
@@ -172,17 +294,17 @@ mod tests {
     #[test]
     fn runs_while_lent_and_never_again() {
         let runs = AtomicUsize::new(0);
-        let work = |_: &Seat<'_>, _: &Loan| {
+        let work = |_: &Seat<'_>, _: &Arc<Loan>| {
             runs.fetch_add(1, Ordering::Relaxed);
             Left::ForNow
         };
         let kept = lend(&work, |loan| {
             for _ in 0..2 {
-                assert_eq!(loan.run(&Seat::CALLER), Some(Left::ForNow));
+                assert_eq!(Loan::run(loan, &Seat::caller()), Some(Left::ForNow));
             }
             Arc::clone(loan)
         });
-        assert_eq!(kept.run(&Seat::CALLER), None);
+        assert_eq!(Loan::run(&kept, &Seat::caller()), None);
         assert_eq!(runs.load(Ordering::Relaxed), 2);
     }
 
@@ -195,20 +317,22 @@ mod tests {
         };
         assert!(
             panic::catch_unwind(AssertUnwindSafe(|| lend(
-                &|_: &Seat<'_>, _: &Loan| Left::Done,
+                &|_: &Seat<'_>, _: &Arc<Loan>| Left::Done,
                 body
             )))
             .is_err()
         );
-        assert_eq!(kept.unwrap().run(&Seat::CALLER), None);
+        assert_eq!(Loan::run(&kept.unwrap(), &Seat::caller()), None);
     }
 
     #[test]
     fn work_that_panics_is_left_all_the_same() {
-        let work = |_: &Seat<'_>, _: &Loan| panic::resume_unwind(Box::new(()));
+        let work = |_: &Seat<'_>, _: &Arc<Loan>| panic::resume_unwind(Box::new(()));
         // Hangs if the borrower is still counted.
         lend(&work, |loan| {
-            assert!(panic::catch_unwind(AssertUnwindSafe(|| loan.run(&Seat::CALLER))).is_err());
+            assert!(
+                panic::catch_unwind(AssertUnwindSafe(|| Loan::run(loan, &Seat::caller()))).is_err()
+            );
         });
     }
 }

@@ -50,6 +50,7 @@
 //! check the code itself; each says how to run it.
 
 pub use claim::Weight;
+pub use histogram::Histogram;
 pub use job::{
     CancelToken, Chunk, ChunkRule, Distance, FailedChunk, Failure, Job, JobError, Nice, Part,
     Position, Raise,
@@ -58,19 +59,27 @@ pub use panics::CaughtPanic;
 pub use pool::{NoCpus, Pool, available_threads};
 pub use scope::Scope;
 pub use stats::{Report, WorkerStats};
+pub use stream::{
+    Backpressure, Completion, Outcome, Refused, RefusedBatch, Seq, Stream, StreamOptions,
+    StreamStats, Wake, Window,
+};
 pub use trace::Trace;
 
 mod claim;
 mod erase;
+mod histogram;
 mod job;
 mod map;
 pub mod memory;
+mod ordered;
+mod pace;
 mod panics;
 mod pool;
 mod ring;
 mod scope;
 mod seat;
 mod stats;
+mod stream;
 mod sync;
 mod sys;
 pub mod topology;

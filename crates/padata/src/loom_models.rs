@@ -61,14 +61,14 @@ fn loan_of_two_borrowers() {
     check(|| {
         let turn = AtomicUsize::new(0);
         let slots = Slots::new(2);
-        let work = |_: &Seat<'_>, _: &Loan| {
+        let work = |_: &Seat<'_>, _: &Arc<Loan>| {
             slots.put(turn.fetch_add(1, Ordering::Relaxed), ());
             Left::Done
         };
         let borrowers = lend(&work, |loan| {
             [(); 2].map(|()| {
                 let loan = Arc::clone(loan);
-                thread::spawn(move || loan.run(&Seat::CALLER).is_some())
+                thread::spawn(move || Loan::run(&loan, &Seat::caller()).is_some())
             })
         });
         // loom reports a write that is not ordered before this.
@@ -85,18 +85,18 @@ fn loan_of_two_borrowers() {
 fn loan_is_refused_after_the_recall() {
     check(|| {
         let runs = AtomicUsize::new(0);
-        let work = |_: &Seat<'_>, _: &Loan| {
+        let work = |_: &Seat<'_>, _: &Arc<Loan>| {
             runs.fetch_add(1, Ordering::Relaxed);
             Left::Done
         };
         let (kept, borrower) = lend(&work, |loan| {
             let borrowed = Arc::clone(loan);
-            let borrower = thread::spawn(move || borrowed.run(&Seat::CALLER).is_some());
-            work(&Seat::CALLER, loan);
+            let borrower = thread::spawn(move || Loan::run(&borrowed, &Seat::caller()).is_some());
+            work(&Seat::caller(), loan);
             (Arc::clone(loan), borrower)
         });
         let before = runs.load(Ordering::Relaxed);
-        assert!(kept.run(&Seat::CALLER).is_none());
+        assert!(Loan::run(&kept, &Seat::caller()).is_none());
         let borrowed = borrower.join().unwrap();
         assert_eq!(before, 1 + usize::from(borrowed));
     });
@@ -138,12 +138,12 @@ fn run_units_until(
         }
         Left::Done
     };
-    let help = |_: &Seat<'_>, _: &Loan| work(helpers_stay);
+    let help = |_: &Seat<'_>, _: &Arc<Loan>| work(helpers_stay);
     let borrowers = lend(&help, |loan| {
         let borrowers: Vec<_> = (1..claims.threads())
             .map(|_| {
                 let loan = Arc::clone(loan);
-                thread::spawn(move || loan.run(&Seat::CALLER).is_some())
+                thread::spawn(move || Loan::run(&loan, &Seat::caller()).is_some())
             })
             .collect();
         work(usize::MAX);

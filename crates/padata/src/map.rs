@@ -8,6 +8,7 @@ use crate::panics::FirstPanic;
 use crate::pool::Pool;
 use crate::ring::Slots;
 use crate::seat::{Left, Seat};
+use crate::sync::Arc;
 
 /// The position of a panic in the drop of a scratch value: after those of all units.
 const AFTER_ALL_UNITS: usize = usize::MAX;
@@ -100,14 +101,14 @@ impl Pool {
             first_panic: FirstPanic::new(),
         };
         if job.claims.threads() > 0 {
-            let work = |seat: &Seat<'_>, _: &Loan| job.work(seat);
+            let work = |seat: &Seat<'_>, _: &Arc<Loan>| job.work(seat);
             match job.claims.threads() - 1 {
                 // Nobody to share with, so no word to share either.
                 0 => {
-                    job.work(&Seat::CALLER);
+                    job.work(&Seat::caller());
                 }
                 helpers => self.share(helpers, &work, |_, _posted| {
-                    job.work(&Seat::CALLER);
+                    job.work(&Seat::caller());
                 }),
             }
         }

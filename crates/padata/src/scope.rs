@@ -4,20 +4,25 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
-use crate::erase::{Loan, lend};
-use crate::panics::{self, FirstPanic};
+use crate::erase::{Lender, Loan, lend, lending};
+use crate::panics::{self, FirstPanic, Payload};
 use crate::pool::{Pool, Seats};
 use crate::seat::{Left, Seat};
-use crate::sync::{self, AtomicUsize, Mutex, Ordering};
+use crate::sync::{self, Arc, AtomicUsize, Mutex, Ordering};
 
 /// Where tasks can be spawned; see [`Pool::scope`].
 pub struct Scope<'s, 'env> {
+    pool: &'s Pool,
     tasks: &'s Tasks<'env>,
     loan: &'s Loan,
     seats: Seats<'s>,
+    lender: &'s Lender<'env>,
 }
 
 type Task<'env> = Box<dyn FnOnce(&Scope<'_, 'env>) + Send + 'env>;
+
+/// The position of a panic in a stream.
+const AFTER_ALL_TASKS: usize = usize::MAX;
 
 /// The tasks of a scope.
 struct Tasks<'env> {
@@ -82,6 +87,14 @@ impl Pool {
     /// });
     /// ```
     pub fn scope<'env, R>(&self, body: impl FnOnce(&Scope<'_, 'env>) -> R) -> R {
+        lending(|lender| self.scope_with(lender, body))
+    }
+
+    fn scope_with<'env, R>(
+        &self,
+        lender: &Lender<'env>,
+        body: impl FnOnce(&Scope<'_, 'env>) -> R,
+    ) -> R {
         let tasks = Tasks {
             queue: Mutex::new(Queue::default()),
             unfinished: AtomicUsize::new(0),
@@ -90,24 +103,29 @@ impl Pool {
         };
         // Known only when the work has been posted.
         let seats = Mutex::new(None);
-        let work = |seat: &Seat<'_>, loan: &Loan| {
+        let work = |seat: &Seat<'_>, loan: &Arc<Loan>| {
             // There is no seat to be had before the first task was spawned.
             let Some(seats) = *sync::lock(&seats) else { return Left::ForNow };
-            tasks.run(&Scope { tasks: &tasks, loan, seats }, seat)
+            tasks.run(&Scope { pool: self, tasks: &tasks, loan, seats, lender }, seat)
         };
         let result = lend(&work, |loan| {
             let posted = self.post(loan, 0, usize::MAX);
             *sync::lock(&seats) = Some(posted.seats());
-            let scope = Scope { tasks: &tasks, loan, seats: posted.seats() };
+            let seats = posted.seats();
+            let scope = Scope { pool: self, tasks: &tasks, loan, seats, lender };
             let result = panic::catch_unwind(AssertUnwindSafe(|| body(&scope)));
             loop {
-                tasks.run(&scope, &Seat::CALLER);
+                tasks.run(&scope, &Seat::caller());
                 if tasks.are_finished() {
                     return result;
                 }
                 loan.sleep_until(|| tasks.are_finished() || tasks.are_waiting());
             }
         });
+        // Streams that were leaked.
+        if let Some(payload) = lender.settle_all() {
+            tasks.first_panic.record(AFTER_ALL_TASKS, payload);
+        }
         match (result, tasks.first_panic.into_payload()) {
             (Ok(result), None) => result,
             (Ok(result), Some(payload)) => {
@@ -137,6 +155,20 @@ impl<'env> Scope<'_, 'env> {
         drop(queue);
         self.seats.add();
         self.loan.poke();
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        self.pool
+    }
+
+    /// What lends to helpers for as long as the scope lasts.
+    pub(crate) fn lender(&self) -> &Lender<'env> {
+        self.lender
+    }
+
+    /// A stream has ended with a panic that nobody has seen.
+    pub(crate) fn keep_stream_panic(&self, payload: Payload) {
+        self.tasks.first_panic.record(AFTER_ALL_TASKS, payload);
     }
 }
 

@@ -35,38 +35,46 @@ pub(crate) struct Seat<'a> {
     /// The count of news, and the count that this thread has looked at; nothing for a thread that
     /// stays: the caller, and helpers that belong to one job.
     news: Option<(&'a AtomicUsize, Cell<usize>)>,
+    /// The thread was told that it is wanted elsewhere.
+    is_wanted: Cell<bool>,
     host: Option<&'a dyn Host>,
 }
 
 impl<'a> Seat<'a> {
     /// The seat of the caller: it stays to the end and is never moved.
-    pub(crate) const CALLER: Seat<'static> = Seat { news: None, host: None };
+    pub(crate) fn caller() -> Seat<'static> {
+        Seat { news: None, is_wanted: Cell::new(false), host: None }
+    }
 
     /// The seat of a helper that looks at `host` when `news` has changed from `seen`.
     pub(crate) fn of(host: &'a dyn Host, news: &'a AtomicUsize, seen: usize) -> Self {
-        Seat { news: Some((news, Cell::new(seen))), host: Some(host) }
+        Seat { news: Some((news, Cell::new(seen))), is_wanted: Cell::new(false), host: Some(host) }
     }
 
     /// The seat of a helper that stays until the work is done.
     pub(crate) fn of_guest(host: &'a dyn Host) -> Self {
-        Seat { news: None, host: Some(host) }
+        Seat { news: None, is_wanted: Cell::new(false), host: Some(host) }
     }
 
     pub(crate) fn is_caller(&self) -> bool {
         self.host.is_none()
     }
 
-    /// Whether the thread should leave the work now, to be asked between two units.
+    /// Whether the thread should leave the work now, to be asked between two units. Once it is so
+    /// it stays so: work that cannot let go of the thread at once asks again.
     #[inline]
     pub(crate) fn is_wanted_elsewhere(&self) -> bool {
         let Some((news, seen)) = &self.news else { return false };
         // Relaxed: a hint where to look; the look itself is under the lock of the board.
         let count = news.load(Ordering::Relaxed);
         if count == seen.get() {
-            return false;
+            return self.is_wanted.get();
         }
         seen.set(count);
-        self.host.is_some_and(Host::is_wanted_elsewhere)
+        if self.host.is_some_and(Host::is_wanted_elsewhere) {
+            self.is_wanted.set(true);
+        }
+        self.is_wanted.get()
     }
 
     /// Moves the thread to `cpus`, or back to where its caller may run. The caller never moves.

@@ -8,6 +8,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{LockResult, PoisonError};
+use std::time::Instant;
 
 #[cfg(loom)]
 use loom as imp;
@@ -44,6 +45,43 @@ pub(crate) fn spin_until(done: impl Fn() -> bool) -> bool {
     })
 }
 
+/// How long somebody looks for work before it goes to sleep, in looks: about 20 microseconds.
+const IDLE_LOOKS: usize = if cfg!(any(loom, shuttle)) { 1 } else { 1000 };
+
+/// As [`spin_until`], for longer: for threads that soon have something to do, as a rule.
+pub(crate) fn idle_until(done: impl Fn() -> bool) -> bool {
+    (0..IDLE_LOOKS).any(|_| {
+        std::hint::spin_loop();
+        done()
+    })
+}
+
+/// A number that nothing else in this process has. Not a modelled atomic: it orders nothing.
+pub(crate) fn fresh_id() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Measures time from when it was made. In the models, which must be repeatable, no time passes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Clock(Instant::now())
+    }
+
+    /// The moment at which this many nanoseconds had passed.
+    pub(crate) fn instant(self, nanos: u64) -> Instant {
+        self.0 + std::time::Duration::from_nanos(nanos)
+    }
+
+    /// Nanoseconds.
+    pub(crate) fn now(self) -> u64 {
+        if cfg!(any(loom, shuttle)) { 0 } else { self.0.elapsed().as_nanos() as u64 }
+    }
+}
+
 /// Starts a thread with the given name.
 pub(crate) fn spawn(
     name: String,
@@ -65,6 +103,11 @@ pub(crate) fn call_apart<R: Send + 'static>(
     imp::thread::Builder::new().name(name.to_owned()).spawn(body).ok()?.join().ok()
 }
 
+/// Whether the calling thread unwinds.
+pub(crate) fn is_panicking() -> bool {
+    std::thread::panicking()
+}
+
 /// Whether a thread has ended, so that there is nothing to wait for. The models, which want every
 /// thread joined, never say so.
 pub(crate) fn has_ended(handle: &JoinHandle<()>) -> bool {
@@ -75,6 +118,11 @@ pub(crate) fn has_ended(handle: &JoinHandle<()>) -> bool {
     }
     #[cfg(not(any(loom, shuttle)))]
     handle.is_finished()
+}
+
+/// Whether `handle` is that of the calling thread, which cannot wait for itself.
+pub(crate) fn is_this_thread(handle: &JoinHandle<()>) -> bool {
+    handle.thread().id() == imp::thread::current().id()
 }
 
 /// Locks, whether or not a thread panicked while it held the lock: no user code runs under a

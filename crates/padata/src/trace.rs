@@ -56,7 +56,7 @@ pub(crate) struct JobNumber(u32);
 pub(crate) struct Event {
     pub(crate) name: &'static str,
     pub(crate) job: JobNumber,
-    pub(crate) worker: usize,
+    pub(crate) worker: u64,
     pub(crate) begin: Instant,
     pub(crate) length: Duration,
     pub(crate) part: usize,
@@ -84,6 +84,15 @@ impl Trace {
         events.dropped += (new.len() - kept) as u64;
         events.list.extend(new.drain(..kept));
         new.clear();
+    }
+
+    pub(crate) fn add_one(&self, event: Event) {
+        let mut events = sync::lock(&self.events);
+        if events.list.len() < EVENTS_MAX {
+            events.list.push(event);
+        } else {
+            events.dropped += 1;
+        }
     }
 
     /// Writes the events so far, in the order in which they began. A job is a process on the

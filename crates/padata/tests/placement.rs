@@ -337,6 +337,9 @@ fn where_nobody_may_be_raised_helpers_take_little_at_a_time() {
                     while !helped.is_cancelled() {
                         thread::yield_now(); // so that the helper gets some
                     }
+                    while sizes.lock().unwrap()[0].is_empty() {
+                        thread::yield_now(); // and the caller its first while there is much left
+                    }
                     Ok::<_, Infallible>(())
                 })
                 .unwrap();

@@ -312,10 +312,10 @@ impl<'a, P: Position> Job<'a, P> {
         let mut caller = Worker::caller();
         let mut crew = NiceCrew::new(plan.nice_helpers, plan.raise);
         let level = crew.is_there().then(sys::priority).unwrap_or_default();
-        let work = |seat: &Seat<'_>, loan: &Loan| run.help(seat, loan);
+        let work = |seat: &Seat<'_>, loan: &Arc<Loan>| run.help(seat, loan);
         pool.share(plan.seats, &work, |loan, posted| {
             let _hosted = start_nice_helpers(pool, loan, &crew, self.nice);
-            run.work(&mut caller, &Seat::CALLER, loan);
+            run.work(&mut caller, &Seat::caller(), loan);
             drop(posted);
             run.wait_for_helpers(&mut caller, loan, &mut crew, level);
         });
@@ -523,7 +523,7 @@ fn start_nice_helpers<'p>(
 }
 
 /// The life of a helper of low priority.
-fn nice_help(loan: &Loan, standing: &Standing, placement: &Arc<Placement>, nice: Nice) {
+fn nice_help(loan: &Arc<Loan>, standing: &Standing, placement: &Arc<Placement>, nice: Nice) {
     struct Guest(Place);
     impl Host for Guest {
         fn is_wanted_elsewhere(&self) -> bool {
@@ -542,7 +542,7 @@ fn nice_help(loan: &Loan, standing: &Standing, placement: &Arc<Placement>, nice:
     standing.enter(sys::this_thread());
     let guest = Guest(Place::default());
     guest.0.take_over(placement);
-    loan.run(&Seat::of_guest(&guest));
+    Loan::run(loan, &Seat::of_guest(&guest));
     standing.leave();
     // The caller may wait for this helper alone.
     loan.poke();

@@ -217,7 +217,7 @@ where
             worker.events.push(Event {
                 name: self.watch.name,
                 job,
-                worker: worker.number,
+                worker: worker.number as u64,
                 begin,
                 length,
                 part: claim.part,
@@ -269,7 +269,7 @@ where
         loop {
             let is_empty = loan.is_empty();
             if has_more() {
-                self.work(caller, &Seat::CALLER, loan);
+                self.work(caller, &Seat::caller(), loan);
                 continue;
             }
             if is_empty {

@@ -25,6 +25,8 @@ struct Posting {
     free: usize,
     /// Helpers on a seat.
     inside: usize,
+    /// Nobody waits for the work to be done, so that a seat that was offered must be taken.
+    is_open: bool,
 }
 
 /// What a helper takes from the board when it sits down.
@@ -123,6 +125,7 @@ impl Board {
             placement,
             free: seats,
             inside: 0,
+            is_open: false,
         });
         id
     }
@@ -134,10 +137,10 @@ impl Board {
     }
 
     /// Takes back a seat that nobody sits on, if there is one.
-    pub(super) fn remove_seat(&mut self, id: PostingId) {
-        if let Some(posting) = self.find(id) {
-            posting.free = posting.free.saturating_sub(1);
-        }
+    /// Says whether there was.
+    pub(super) fn remove_seat(&mut self, id: PostingId) -> bool {
+        let posting = self.find(id).filter(|posting| posting.free > 0);
+        posting.map(|posting| posting.free -= 1).is_some()
     }
 
     /// The CPUs or the size of the pool have changed.
@@ -155,9 +158,28 @@ impl Board {
         self.find(id).map(|posting| &posting.placement)
     }
 
+    /// The posting is one for which no caller works.
+    pub(super) fn set_open(&mut self, id: PostingId) {
+        if let Some(posting) = self.find(id) {
+            posting.is_open = true;
+        }
+    }
+
     /// Takes a seat where the fewest helpers are, and of these jobs at the oldest.
     pub(super) fn sit_down(&mut self) -> Option<Ticket> {
-        let free = self.postings.iter_mut().filter(|posting| posting.free > 0);
+        self.sit_down_where(|_| true)
+    }
+
+    /// The same, for who would be gone otherwise, where no caller works and no other helper comes.
+    pub(super) fn sit_down_last(&mut self) -> Option<Ticket> {
+        if self.started > self.missing + self.surplus {
+            return None;
+        }
+        self.sit_down_where(|posting| posting.is_open)
+    }
+
+    fn sit_down_where(&mut self, which: impl Fn(&Posting) -> bool) -> Option<Ticket> {
+        let free = self.postings.iter_mut().filter(|posting| posting.free > 0 && which(posting));
         let posting = free.min_by_key(|posting| posting.inside)?;
         posting.free -= 1;
         posting.inside += 1;
@@ -176,8 +198,22 @@ impl Board {
         }
     }
 
-    pub(super) fn take_down(&mut self, id: PostingId) {
-        self.postings.retain(|posting| posting.id != id);
+    /// Takes a posting down. The caller drops what was posted after it has let go of the board:
+    /// that may be the last of a user's value.
+    #[must_use]
+    pub(super) fn take_down(&mut self, id: PostingId) -> Option<Arc<Loan>> {
+        let found = self.postings.iter().position(|posting| posting.id == id)?;
+        Some(self.postings.remove(found).loan)
+    }
+
+    /// How many helpers a job can hope for.
+    pub(super) fn helpers_to_hope_for(&self) -> usize {
+        if self.closed { 0 } else { self.helpers_max }
+    }
+
+    /// Whether there is a helper that can take a seat, now or later.
+    pub(super) fn has_helpers(&self) -> bool {
+        !self.closed && self.started > self.missing
     }
 
     #[cfg(all(test, not(any(loom, shuttle))))]

@@ -18,12 +18,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::erase::{Loan, lend};
+use crate::panics;
 use crate::seat::{Host, Left, Seat};
 use crate::sync::{self, Arc, AtomicUsize, Condvar, JoinHandle, Mutex, Ordering, OwnLines};
 use crate::sys;
 use crate::topology::{CpuSet, Topology};
 
-use board::{Board, PostingId};
+use board::{Board, PostingId, Ticket};
 use guests::Guests;
 pub(crate) use placement::{Place, Placement, Wish};
 pub use size::available_threads;
@@ -89,6 +90,9 @@ struct Crew {
     posted: Condvar,
     /// Counts what helpers at work should look at.
     news: OwnLines<AtomicUsize>,
+    /// How many helpers a job can hope for, as the board last said: a hint for who has no time to
+    /// ask it.
+    helpers: AtomicUsize,
     spawn: Spawn,
 }
 
@@ -132,6 +136,7 @@ impl Pool {
             board: Mutex::new(Board::new(size)),
             posted: Condvar::new(),
             news: OwnLines(AtomicUsize::new(0)),
+            helpers: AtomicUsize::new(0),
             spawn,
         };
         Pool {
@@ -182,6 +187,7 @@ impl Pool {
         change(&mut board);
         board.resize();
         board.place_again(topology.as_deref());
+        self.crew.hint(&board);
         drop(board);
         self.crew.tell_news();
         self.crew.posted.notify_all();
@@ -257,13 +263,13 @@ impl Pool {
     /// caller takes down its posting when it has nothing left that others could do.
     ///
     /// `work` must not panic.
-    pub(crate) fn share<W>(
-        &self,
+    pub(crate) fn share<'p, W>(
+        &'p self,
         seats: usize,
         work: &W,
-        caller: impl FnOnce(&Arc<Loan>, Option<Posted<'_>>),
+        caller: impl FnOnce(&Arc<Loan>, Option<Posted<'p>>),
     ) where
-        W: Fn(&Seat<'_>, &Loan) -> Left + Sync,
+        W: Fn(&Seat<'_>, &Arc<Loan>) -> Left + Sync,
     {
         lend(work, |loan| {
             let posted = (seats > 0).then(|| self.post(loan, seats, seats));
@@ -279,16 +285,36 @@ impl Pool {
         let topology = if wish.leaves_cpus_free(threads) { self.topology() } else { None };
         let mut board = sync::lock(&self.crew.board);
         board.make_room(threads);
+        self.crew.hint(&board);
         let seats = board.seats_for(seats, threads);
         let id = board.post(loan, seats, wish, topology.as_deref(), threads);
         Crew::call_helpers(&self.crew, board, seats);
         Posted { seats: Seats { crew: &self.crew, id } }
     }
+
+    /// For work that is not bound to a call, to be posted when it is there.
+    pub(crate) fn opening(&self) -> Opening {
+        Opening { crew: Arc::clone(&self.crew), id: Mutex::new(None) }
+    }
+
+    /// Posts work that is not bound to a call; no seats yet.
+    pub(crate) fn open(&self, opening: &Opening, loan: &Arc<Loan>) {
+        let posted = self.post(loan, 0, usize::MAX);
+        let id = posted.seats.id;
+        sync::lock(&self.crew.board).set_open(id);
+        *sync::lock(&opening.id) = Some(id);
+        // The opening takes it down, sooner or later.
+        std::mem::forget(posted);
+    }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        sync::lock(&self.crew.board).closed = true;
+        let mut board = sync::lock(&self.crew.board);
+        board.closed = true;
+        self.crew.hint(&board);
+        drop(board);
+        self.crew.tell_news();
         self.crew.posted.notify_all();
         self.guests.join();
         loop {
@@ -298,6 +324,11 @@ impl Drop for Pool {
                 return;
             }
             for handle in handles {
+                // A helper drops the pool if the last user of it was a stream's callback. It
+                // ends by itself.
+                if sync::is_this_thread(&handle) {
+                    continue;
+                }
                 // A helper runs user code only inside work that catches panics.
                 let _ = handle.join();
             }
@@ -345,10 +376,46 @@ impl<'a> Posted<'a> {
     }
 }
 
+/// A posting that is not bound to a call. Nobody takes it down but who has it.
+pub(crate) struct Opening {
+    crew: Arc<Crew>,
+    /// Nothing before it is posted and after it was taken down.
+    id: Mutex<Option<PostingId>>,
+}
+
+impl Opening {
+    /// Offers one more seat. Says whether there is somebody to take it.
+    pub(crate) fn call(&self) -> bool {
+        let Some(id) = *sync::lock(&self.id) else { return false };
+        Seats { crew: &self.crew, id }.add();
+        // What a call cannot start may have been asked of another thread, which starts it.
+        let mut board = sync::lock(&self.crew.board);
+        let is_heard = board.has_helpers();
+        if !is_heard {
+            // If the seat is gone, somebody came.
+            return !board.remove_seat(id);
+        }
+        true
+    }
+
+    /// About how many helpers the pool has for this; 0 when it is gone.
+    pub(crate) fn helpers(&self) -> usize {
+        // Relaxed: a hint.
+        self.crew.helpers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_down(&self) {
+        let Some(id) = sync::lock(&self.id).take() else { return };
+        let loan = sync::lock(&self.crew.board).take_down(id);
+        // Not under the lock: this may be the last of it.
+        drop(loan);
+    }
+}
+
 impl Seats<'_> {
     /// Takes back a seat that nobody has sat down on.
     pub(crate) fn remove(self) {
-        sync::lock(&self.crew.board).remove_seat(self.id);
+        let _ = sync::lock(&self.crew.board).remove_seat(self.id);
     }
 
     /// Offers one more seat.
@@ -361,7 +428,9 @@ impl Seats<'_> {
 
 impl Drop for Posted<'_> {
     fn drop(&mut self) {
-        sync::lock(&self.seats.crew.board).take_down(self.seats.id);
+        let loan = sync::lock(&self.seats.crew.board).take_down(self.seats.id);
+        // Not under the lock: this may be the last of it.
+        drop(loan);
     }
 }
 
@@ -389,6 +458,10 @@ impl Crew {
         Crew::start_missing(crew, 1);
     }
 
+    fn hint(&self, board: &Board) {
+        self.helpers.store(board.helpers_to_hope_for(), Ordering::Relaxed);
+    }
+
     fn tell_news(&self) {
         // Relaxed: what there is to know is on the board, under its lock. A helper that sees the
         // count too late looks one unit later.
@@ -411,8 +484,33 @@ impl Crew {
                     board.handles.push(handle);
                 }
                 // The next one would be refused as well. The next job asks again.
-                Err(_) => return board.give_up_starting(),
+                Err(_) => {
+                    board.give_up_starting();
+                    return Crew::stand_in(crew, board);
+                }
             }
+        }
+    }
+
+    /// Does what a helper was called for that could not be started, where nobody else would do it.
+    fn stand_in<'a>(crew: &'a Arc<Self>, mut board: sync::MutexGuard<'a, Board>) {
+        /// A thread that can be told nothing, and stays where it is.
+        struct StandIn;
+        impl Host for StandIn {
+            fn is_wanted_elsewhere(&self) -> bool {
+                false
+            }
+            fn move_to(&self, _: Option<&CpuSet>) -> bool {
+                false
+            }
+        }
+
+        while let Some(Ticket { id, loan, .. }) = board.sit_down_last() {
+            drop(board);
+            Loan::run(&loan, &Seat::of_guest(&StandIn));
+            panics::discard_value(loan);
+            board = sync::lock(&crew.board);
+            board.get_up(id, false);
         }
     }
 
@@ -422,21 +520,32 @@ impl Crew {
         let place = Place::default();
         let mut board = sync::lock(&crew.board);
         loop {
-            if board.dismiss_one() {
+            let seen = crew.news.0.load(Ordering::Relaxed);
+            // Not one that is to end, but for work that nobody else would do.
+            let ticket = if board.surplus > 0 { board.sit_down_last() } else { board.sit_down() };
+            if ticket.is_none() && board.dismiss_one() {
                 return;
             }
-            let seen = crew.news.0.load(Ordering::Relaxed);
-            if let Some(ticket) = board.sit_down() {
+            if let Some(ticket) = ticket {
                 drop(board);
                 place.take_over(&ticket.placement);
-                let helper = Helper { crew, place: &place, posting: ticket.id };
-                let left = ticket.loan.run(&Seat::of(&helper, &crew.news.0, seen));
+                let Ticket { id, loan, .. } = ticket;
+                let helper = Helper { crew, place: &place, posting: id };
+                let left = Loan::run(&loan, &Seat::of(&helper, &crew.news.0, seen));
+                // Not under the lock, here and below: this may be the last of a stream that
+                // borrows nothing, and of a user's values in it.
+                panics::discard_value(loan);
                 board = sync::lock(&crew.board);
                 match left {
-                    Some(Left::Early) => board.get_up(ticket.id, true),
-                    Some(Left::ForNow) => board.get_up(ticket.id, false),
+                    Some(Left::Early) => board.get_up(id, true),
+                    Some(Left::ForNow) => board.get_up(id, false),
                     // Nothing is left there for others either.
-                    Some(Left::Done) | None => board.take_down(ticket.id),
+                    Some(Left::Done) | None => {
+                        let last = board.take_down(id);
+                        drop(board);
+                        panics::discard_value(last);
+                        board = sync::lock(&crew.board);
+                    }
                 }
             } else if board.closed {
                 return;
@@ -459,7 +568,7 @@ struct Helper<'a> {
 impl Host for Helper<'_> {
     fn is_wanted_elsewhere(&self) -> bool {
         let mut board = sync::lock(&self.crew.board);
-        if board.surplus > 0 || board.has_better_seat(self.posting) {
+        if board.closed || board.surplus > 0 || board.has_better_seat(self.posting) {
             return true;
         }
         let moved = board
