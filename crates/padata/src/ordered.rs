@@ -322,6 +322,7 @@ where
         loop {
             self.retire_one(&mut turn);
             let (mut baton, is_asked) = self.ring.end(turn);
+            sync::transition();
             let has_let_in = self.let_in(&mut baton);
             // Who asked waits for room, not for every step on the way there.
             let tells = self.ring.with_serial(&mut baton, |serial| {

@@ -56,6 +56,57 @@ pub(crate) fn idle_until(done: impl Fn() -> bool) -> bool {
     })
 }
 
+/// A transition at which another thread may come in between. Tests under stress wait here for a
+/// while, now and then; otherwise nothing happens.
+#[inline]
+pub(crate) fn transition() {
+    #[cfg(all(test, not(any(loom, shuttle))))]
+    delays::pause();
+}
+
+/// Delays at transitions, for tests.
+#[cfg(all(test, not(any(loom, shuttle))))]
+pub(crate) mod delays {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    /// 0 for none.
+    static SEED: AtomicU64 = AtomicU64::new(0);
+
+    std::thread_local! {
+        static STATE: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// From now on threads are delayed, by what follows from `seed`; by nothing if it is 0.
+    pub(crate) fn seed(seed: u64) {
+        SEED.store(seed, Ordering::Relaxed);
+    }
+
+    /// None mostly, a spin, a yield, or a sleep of 50 microseconds.
+    pub(super) fn pause() {
+        let seed = SEED.load(Ordering::Relaxed);
+        if seed == 0 {
+            return;
+        }
+        let _ = STATE.try_with(|state| {
+            // Each thread begins elsewhere; xorshift.
+            let address = std::ptr::from_ref(state) as u64;
+            let mut x = if state.get() == 0 { seed ^ address | 1 } else { state.get() };
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+            state.set(x);
+            match x % 64 {
+                0 => std::thread::sleep(Duration::from_micros(50)),
+                1..=4 => std::thread::yield_now(),
+                5..=16 => (0..x >> 54).for_each(|_| std::hint::spin_loop()),
+                _ => {}
+            }
+        });
+    }
+}
+
 /// A number that nothing else in this process has. Not a modelled atomic: it orders nothing.
 pub(crate) fn fresh_id() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);

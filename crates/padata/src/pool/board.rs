@@ -1,6 +1,7 @@
 //! The board: which jobs have free seats, and how many helpers there are and may be. Plain data
 //! under the pool's lock; nothing here blocks or calls anybody.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 
 use crate::erase::Loan;
@@ -60,7 +61,26 @@ pub(super) struct Board {
     pub(super) handles: Vec<JoinHandle<()>>,
 }
 
+impl fmt::Debug for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Board")
+            .field("helpers_max", &self.helpers_max)
+            .field("started", &self.started)
+            .field("missing", &self.missing)
+            .field("surplus", &self.surplus)
+            .field("idle", &self.idle)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Board {
+    /// Free seats, and helpers inside.
+    pub(super) fn seats_of(&self, id: PostingId) -> Option<(usize, usize)> {
+        let posting = self.postings.iter().find(|posting| posting.id == id)?;
+        Some((posting.free, posting.inside))
+    }
+
     pub(super) fn new(size: Size) -> Self {
         Board {
             postings: Vec::new(),

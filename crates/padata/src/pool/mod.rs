@@ -383,6 +383,14 @@ pub(crate) struct Opening {
     id: Mutex<Option<PostingId>>,
 }
 
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = *sync::lock(&self.id);
+        let board = sync::lock(&self.crew.board);
+        write!(f, "{:?}, {board:?}", id.map(|id| board.seats_of(id)))
+    }
+}
+
 impl Opening {
     /// Offers one more seat. Says whether there is somebody to take it.
     pub(crate) fn call(&self) -> bool {

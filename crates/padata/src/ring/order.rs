@@ -317,6 +317,7 @@ impl<J, T, M: Copy + Default, X> Ring<J, T, M, X> {
     /// Submits what was put.
     pub(crate) fn publish(&self, producer: &Producer) {
         self.assert_is_ours(producer.ring);
+        sync::transition();
         // Release: who claims these tickets sees what was put. Not an RMW: the one producer.
         self.tail.0.store(producer.tail.0, Ordering::Release);
     }
@@ -342,6 +343,7 @@ impl<J, T, M: Copy + Default, X> Ring<J, T, M, X> {
             // Less than 0 if this thread has not seen the tail of who claimed last.
             let waiting = usize::try_from(tail.since(first)).ok().filter(|&waiting| waiting > 0)?;
             let len = most(waiting).clamp(1, waiting);
+            sync::transition();
             // Relaxed: that claims are disjoint follows from it being one word.
             match self.next.0.compare_exchange_weak(
                 next,
@@ -412,7 +414,9 @@ impl<J, T, M: Copy + Default, X> Ring<J, T, M, X> {
         let done = DONE | (run.len as u64) << LENGTH_SHIFT;
         // Release: who retires sees the outcomes. Acquire: we see what was retired before, if it is
         // our turn. A swap, so that of us and who brings the baton one sees the other.
+        sync::transition();
         let before = self.slot(run.first).state.swap(done, Ordering::AcqRel);
+        sync::transition();
         (before == BATON).then_some(Turn {
             baton: Baton { ring: self.id, at: run.first },
             len: run.len,
@@ -428,7 +432,9 @@ impl<J, T, M: Copy + Default, X> Ring<J, T, M, X> {
         self.assert_is_ours(baton.ring);
         // Acquire: the outcomes of who finished the run. Release: what we retired, for who gets
         // the baton.
+        sync::transition();
         let before = self.slot(baton.at).state.swap(BATON, Ordering::AcqRel);
+        sync::transition();
         (before & DONE != 0).then_some(Turn {
             baton,
             len: (before >> LENGTH_SHIFT) as usize,
@@ -477,6 +483,7 @@ impl<J, T, M: Copy + Default, X> Ring<J, T, M, X> {
         // Relaxed: published by the Release below. It must come before it: from then on the slot
         // can be anybody's.
         self.slot(baton.at).state.store(EMPTY, Ordering::Relaxed);
+        sync::transition();
         baton.at = baton.at.plus(len);
         // Release: who puts something into these slots comes after us. Acquire: what was done
         // before somebody asked.

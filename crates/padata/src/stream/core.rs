@@ -10,6 +10,7 @@
 //!
 //! No lock is held while user code runs.
 
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::claim::Weight;
@@ -119,7 +120,7 @@ pub(super) struct Core<J, T, P: Jobs<J, T>, X> {
 }
 
 struct Traced {
-    trace: std::sync::Arc<Trace>,
+    trace: Arc<Trace>,
     job: JobNumber,
     name: &'static str,
 }
@@ -153,8 +154,8 @@ where
         jobs: P,
         serial: X,
         consumed: bool,
-        first: Ticket,
     ) -> Self {
+        let first = options.first;
         let (ring, producer) = Ring::new(options.window.jobs, first, serial);
         let retirer = match options.serial_cpus {
             _ if consumed => Retirer::Consumer,
@@ -266,6 +267,19 @@ where
         }
     }
 
+    /// Whether one more job fits; of one submitter.
+    pub(super) fn has_room(&self) -> bool {
+        let mut flow = sync::lock(&self.flow);
+        self.ring.has_room(&mut flow.producer, self.window.jobs)
+    }
+
+    /// Submits a job for which there is room.
+    pub(super) fn submit_into_room(&self, loan: &Arc<Loan>, job: J) {
+        let mut flow = sync::lock(&self.flow);
+        self.put(&mut flow, Ok(job), 1);
+        self.publish(flow, 1, loan);
+    }
+
     fn refuse(&self, mut flow: sync::MutexGuard<'_, Flow>, refused: Refused<J>) -> Refused<J> {
         flow.refused += 1;
         refused
@@ -307,10 +321,11 @@ where
         let next = self.next(&mut flow);
         flow.ran_in_submit += if next == Next::Inline { jobs } else { 0 };
         drop(flow);
+        sync::transition();
         match next {
             Next::Nothing => {}
-            Next::Call if self.call() => {}
-            Next::Call | Next::Inline => self.run_here(last, loan),
+            Next::Call => self.call(loan),
+            Next::Inline => self.run_here(last, loan),
         }
     }
 
@@ -374,13 +389,28 @@ where
         self.awake.store(flow.helpers.awake, Ordering::Relaxed);
     }
 
-    /// Calls a helper, who was counted. Says whether one will come.
-    fn call(&self) -> bool {
+    /// Calls a helper, who was counted. If there is none, does what it would do.
+    fn call(&self, loan: &Arc<Loan>) {
         if self.opening.call() {
-            return true;
+            return;
         }
-        self.count_awake(&mut sync::lock(&self.flow), -1);
-        false
+        let mut flow = sync::lock(&self.flow);
+        self.count_awake(&mut flow, -1);
+        // Nobody knows whose call it is that is not heard: it may be another thread's, which
+        // thinks that somebody comes. So what is there now is run, not only one's own.
+        let all = flow.producer.tail();
+        let turn = match flow.serial {
+            SerialHelper::Called => {
+                flow.serial = SerialHelper::Absent;
+                self.unpark(&mut flow)
+            }
+            SerialHelper::Absent | SerialHelper::There => None,
+        };
+        drop(flow);
+        if let Some(turn) = turn {
+            self.retire(turn, &Seat::caller());
+        }
+        self.run_here(all, loan);
     }
 
     /// Runs jobs until all before `last` are claimed. Bounded by the window, whoever submits
@@ -487,6 +517,7 @@ where
         mut flow: sync::MutexGuard<'a, Flow>,
         seen: Ticket,
     ) -> sync::MutexGuard<'a, Flow> {
+        sync::transition();
         // Asked under the lock: who retires comes to the lock before it tells anybody.
         if self.ring.ask(seen) {
             flow.sleepers += 1;
@@ -508,6 +539,7 @@ where
     /// Does what there is to do for a thread that is no helper, if there is something: a batch, or
     /// a turn that was parked. Says whether there was.
     fn help(&self, loan: &Arc<Loan>, scratch: &mut Option<P::Scratch>) -> bool {
+        debug_assert!(!matches!(self.retirer, Retirer::Consumer), "the consumer helps itself");
         if let Some(turn) = self.take_parked(&Seat::caller()) {
             self.retire(turn, &Seat::caller());
             return true;
@@ -540,9 +572,9 @@ where
             self.trace(None, number, len, begin, nanos);
         }
         if let Some(turn) = done.and_then(|run| self.ring.finish(run)) {
-            self.serial(turn, seat);
+            self.serial(turn, seat, loan);
         }
-        self.deliver_letters(seat);
+        self.deliver_letters(seat, loan);
     }
 
     /// Drops the jobs of a batch without running them.
@@ -579,10 +611,10 @@ where
     }
 
     /// Jobs that were finished elsewhere take their places.
-    fn deliver_letters(&self, seat: &Seat<'_>) {
+    fn deliver_letters(&self, seat: &Seat<'_>, loan: &Arc<Loan>) {
         while let Some(run) = self.open_letter() {
             if let Some(turn) = self.ring.finish(run) {
-                self.serial(turn, seat);
+                self.serial(turn, seat, loan);
             }
         }
     }
@@ -596,11 +628,11 @@ where
     // Retiring
 
     /// Retires what is next in the order, or sees to it that who shall does.
-    fn serial(&self, turn: Turn, seat: &Seat<'_>) {
+    fn serial(&self, turn: Turn, seat: &Seat<'_>, loan: &Arc<Loan>) {
         match &self.retirer {
             Retirer::Anyone => self.retire(turn, seat),
             Retirer::Consumer => self.park(turn),
-            Retirer::On(cpus) => self.serial_on(cpus, turn, seat),
+            Retirer::On(cpus) => self.serial_on(cpus, turn, seat, loan),
         }
     }
 
@@ -681,6 +713,7 @@ where
     /// Ends a turn, and tells who waits for that.
     pub(super) fn end(&self, turn: Turn) -> Baton {
         let (baton, is_asked) = self.ring.end(turn);
+        sync::transition();
         if is_asked {
             self.attend();
         }
@@ -764,11 +797,49 @@ where
         }
     }
 
+    // The consumer
+
+    /// The next outcome of a turn.
+    pub(super) fn take(&self, turn: &mut Turn) -> Option<Option<Outcome<T>>> {
+        self.ring.take(turn).map(|(_, outcome)| outcome)
+    }
+
+    /// Ends a turn, and begins the next if that is there.
+    pub(super) fn next_turn(&self, turn: Turn) -> Option<Turn> {
+        self.ring.next_turn(self.end(turn))
+    }
+
+    /// Works, or waits, until there may be a turn; says whether there will be one.
+    pub(super) fn wait_for_turn(&self, loan: &Arc<Loan>) -> bool {
+        let mut shelf = OnLoan { core: self, scratch: None };
+        if let Some(run) = self.claim() {
+            self.run(run, &mut shelf.scratch, loan, &Seat::caller());
+            return true;
+        }
+        drop(shelf);
+        let is_here = || self.has_parked.load(Ordering::Relaxed);
+        if is_here() || sync::spin_until(is_here) {
+            return true;
+        }
+        let mut flow = sync::lock(&self.flow);
+        if flow.parked.is_some() {
+            return true;
+        }
+        if self.ring.retired() == flow.producer.tail() {
+            return false;
+        }
+        // Who parks a turn comes to the lock.
+        flow.sleepers += 1;
+        flow = sync::wait(&self.changed, flow);
+        flow.sleepers -= 1;
+        true
+    }
+
     // The serial part on CPUs of its own
 
     /// A turn is to be run on `cpus`: by this thread if it is a helper and nobody is there, else
     /// by who is, or is called.
-    fn serial_on(&self, cpus: &CpuSet, turn: Turn, seat: &Seat<'_>) {
+    fn serial_on(&self, cpus: &CpuSet, turn: Turn, seat: &Seat<'_>, loan: &Arc<Loan>) {
         let mut flow = sync::lock(&self.flow);
         if !seat.is_caller() && flow.serial == SerialHelper::Absent {
             flow.serial = SerialHelper::There;
@@ -784,16 +855,10 @@ where
             flow.calls += 1;
             self.count_awake(&mut flow, 1);
             drop(flow);
-            if self.call() {
-                return;
-            }
-            flow = sync::lock(&self.flow);
-            if flow.serial == SerialHelper::Called {
-                flow.serial = SerialHelper::Absent;
-            }
+            return self.call(loan);
         }
         // There is nobody: a wish that cannot be met.
-        let turn = (flow.serial == SerialHelper::Absent).then(|| self.unpark(&mut flow)).flatten();
+        let turn = self.unpark(&mut flow);
         drop(flow);
         if let Some(turn) = turn {
             self.retire(turn, seat);
@@ -872,6 +937,7 @@ where
     /// Counts a helper out if there is nothing for it to do, or, `early`, if there are others to
     /// do it.
     fn leave(&self, early: bool) -> bool {
+        sync::transition();
         let mut flow = sync::lock(&self.flow);
         let is_needed = self.ring.waiting() > 0
             || match self.retirer {
@@ -975,6 +1041,41 @@ where
     }
 }
 
+impl<J, T, P, X> fmt::Debug for Core<J, T, P, X>
+where
+    P: Jobs<J, T>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flow = sync::lock(&self.flow);
+        let name = |name: &'static str, is: bool| if is { name } else { "" };
+        f.debug_struct("Stream")
+            .field("submitted", &flow.submitted)
+            .field("delivered", &self.delivered.load(Ordering::Relaxed))
+            .field("waiting", &self.ring.waiting())
+            .field("in_flight", &flow.producer.tail().since(self.ring.retired()))
+            .field("helpers", &flow.helpers)
+            .field("pool", &self.opening)
+            .field("serial_helper", &flow.serial)
+            .field("submitters_waiting", &flow.queue.len())
+            .field("sleepers", &flow.sleepers)
+            .field("job_nanos", &self.pace.nanos())
+            .field(
+                "state",
+                &[
+                    name("closed", flow.closed),
+                    name("detached", flow.detached),
+                    name("stopped", self.stopped.load(Ordering::Relaxed)),
+                    name("turn parked", flow.parked.is_some()),
+                    name("orphans", self.has_orphans.load(Ordering::Relaxed)),
+                ]
+                .iter()
+                .filter(|name| !name.is_empty())
+                .collect::<Vec<_>>(),
+            )
+            .finish()
+    }
+}
+
 impl<J, T, P, X> Lendable for Core<J, T, P, X>
 where
     J: Send,
@@ -985,7 +1086,7 @@ where
     fn work(&self, seat: &Seat<'_>, loan: &Arc<Loan>) -> Left {
         if seat.is_caller() {
             // A job was finished on a thread that has nothing else to do with us.
-            self.deliver_letters(seat);
+            self.deliver_letters(seat, loan);
             self.adopt_orphans(loan);
         } else {
             self.help_out(seat, loan);
@@ -995,7 +1096,11 @@ where
     }
 
     fn settle(&self, loan: &Arc<Loan>) -> Option<Payload> {
-        self.drain(loan);
+        match self.retirer {
+            Retirer::Anyone | Retirer::On(_) => self.drain(loan),
+            // The consumer is gone, perhaps with the baton: what runs comes to its end, no more.
+            Retirer::Consumer => self.stop(),
+        }
         self.opening.take_down();
         loan.recall();
         self.with_idle_serial(SerialSide::take_panic).flatten()

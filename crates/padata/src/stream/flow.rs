@@ -58,6 +58,10 @@ impl Queue {
         self.next == self.served
     }
 
+    pub(super) fn len(self) -> u64 {
+        self.next - self.served
+    }
+
     pub(super) fn line_up(&mut self) -> Place {
         self.next += 1;
         Place(self.next - 1)

@@ -15,12 +15,14 @@
 mod core;
 mod flow;
 mod frame;
+mod iter;
 mod later;
 mod now;
 mod options;
 mod outcome;
 mod stats;
 
+pub use iter::MapOrdered;
 pub use later::Completion;
 pub use options::{Backpressure, StreamOptions, Wake, Window};
 pub use outcome::{Outcome, Refused, Seq};
@@ -33,7 +35,6 @@ use std::panic;
 use crate::erase::{self, Loan};
 use crate::panics::{self, Payload};
 use crate::pool::Pool;
-use crate::ring::Ticket;
 use crate::scope::Scope;
 use crate::sync::{self, Arc};
 
@@ -122,6 +123,7 @@ trait Handle<J, A>: Send + Sync {
     fn finish(&self) -> Result<A, Payload>;
     fn end(&self);
     fn stats(&self) -> StreamStats;
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }
 
 /// Jobs of a batch of submissions were refused.
@@ -243,7 +245,10 @@ impl<J, A> Drop for Stream<'_, J, A> {
 
 impl<J, A> fmt::Debug for Stream<'_, J, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("stats", &self.stats()).finish()
+        match &self.handle {
+            Some(handle) => handle.describe(f),
+            None => f.write_str("Stream (ended)"),
+        }
     }
 }
 
@@ -273,7 +278,7 @@ impl Pool {
     {
         let jobs = Now { scratch, f: parallel };
         let serial = Callback::new(state, serial);
-        let core = self.new_core(sync::fresh_id(), options.into(), jobs, serial, false);
+        let core = new_core(self, sync::fresh_id(), options.into(), jobs, serial, false);
         self.free_stream(core)
     }
 
@@ -316,26 +321,8 @@ impl Pool {
     {
         let (id, options) = (sync::fresh_id(), options.into());
         let jobs = Later::new(id, options.window.jobs, scratch, parallel);
-        let core = self.new_core(id, options, jobs, Callback::new(state, serial), false);
+        let core = new_core(self, id, options, jobs, Callback::new(state, serial), false);
         self.free_stream(core)
-    }
-
-    fn new_core<J, T, P, X>(
-        &self,
-        id: u64,
-        options: StreamOptions,
-        jobs: P,
-        serial: X,
-        consumed: bool,
-    ) -> Arc<Core<J, T, P, X>>
-    where
-        J: Send,
-        T: Send,
-        P: Jobs<J, T>,
-        X: SerialSide<T>,
-    {
-        let first = first_ticket();
-        Arc::new(Core::new(id, options, self.opening(), jobs, serial, consumed, first))
     }
 
     fn free_stream<J, T, P, A, G>(
@@ -375,7 +362,7 @@ impl<'s, 'env> Scope<'s, 'env> {
     {
         let jobs = Now { scratch, f: parallel };
         let serial = Callback::new(state, serial);
-        let core = self.pool().new_core(sync::fresh_id(), options.into(), jobs, serial, false);
+        let core = new_core(self.pool(), sync::fresh_id(), options.into(), jobs, serial, false);
         self.bound_stream(core)
     }
 
@@ -398,7 +385,7 @@ impl<'s, 'env> Scope<'s, 'env> {
         let (id, options) = (sync::fresh_id(), options.into());
         let jobs = Later::new(id, options.window.jobs, scratch, parallel);
         let serial = Callback::new(state, serial);
-        let core = self.pool().new_core(id, options, jobs, serial, false);
+        let core = new_core(self.pool(), id, options, jobs, serial, false);
         self.bound_stream(core)
     }
 
@@ -419,9 +406,21 @@ impl<'s, 'env> Scope<'s, 'env> {
     }
 }
 
-/// The first job's ticket: 0, but in tests of the wrap.
-fn first_ticket() -> Ticket {
-    Ticket::before_wrap(0)
+fn new_core<J, T, P, X>(
+    pool: &Pool,
+    id: u64,
+    options: StreamOptions,
+    jobs: P,
+    serial: X,
+    consumed: bool,
+) -> Arc<Core<J, T, P, X>>
+where
+    J: Send,
+    T: Send,
+    P: Jobs<J, T>,
+    X: SerialSide<T>,
+{
+    Arc::new(Core::new(id, options, pool.opening(), jobs, serial, consumed))
 }
 
 /// Where a stream lives.
@@ -524,6 +523,10 @@ where
     fn stats(&self) -> StreamStats {
         self.core.stats()
     }
+
+    fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.core, f)
+    }
 }
 
 impl<J, T, P, A, G, H> Owner<Core<J, T, P, Callback<A, G>>, H>
@@ -585,3 +588,6 @@ where
         self.panic.take()
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;

@@ -1,6 +1,7 @@
 //! How a stream is set up: how much may be in flight, and what happens beyond.
 
 use crate::claim::Weight;
+use crate::ring::Ticket;
 use crate::sync::Arc;
 use crate::topology::CpuSet;
 use crate::trace::Trace;
@@ -103,6 +104,8 @@ pub struct StreamOptions {
     pub(super) latency: bool,
     pub(super) name: &'static str,
     pub(super) trace: Option<Arc<Trace>>,
+    /// The first job's ticket: 0, but in tests of the wrap.
+    pub(super) first: Ticket,
 }
 
 /// Jobs that a thread claims at once, at most.
@@ -119,6 +122,7 @@ impl StreamOptions {
             latency: false,
             name: "stream",
             trace: None,
+            first: Ticket::before_wrap(0),
         }
     }
 
@@ -162,7 +166,7 @@ impl StreamOptions {
     }
 
     /// Adds each batch to the timeline, its parallel and its serial part.
-    pub fn trace(mut self, trace: std::sync::Arc<Trace>) -> StreamOptions {
+    pub fn trace(mut self, trace: Arc<Trace>) -> StreamOptions {
         self.trace = Some(trace);
         self
     }

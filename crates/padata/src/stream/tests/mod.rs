@@ -1,0 +1,4 @@
+//! Streams under stress: seeded delays at every transition, and a check of the whole history.
+
+mod history;
+mod stress;
