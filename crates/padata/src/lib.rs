@@ -60,8 +60,8 @@ pub use pool::{NoCpus, Pool, available_threads};
 pub use scope::Scope;
 pub use stats::{Report, WorkerStats};
 pub use stream::{
-    Backpressure, Completion, MapOrdered, Outcome, Refused, RefusedBatch, Seq, Stream, StreamOptions,
-    StreamStats, Wake, Window,
+    Backpressure, Completion, MapOrdered, Outcome, Refused, RefusedBatch, Seq, Stream,
+    StreamOptions, StreamStats, Wake, Window,
 };
 pub use trace::Trace;
 

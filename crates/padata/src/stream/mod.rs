@@ -5,21 +5,26 @@
 //! |---|---|
 //! | `mod` | the handle: [`Stream`], and how it is made and ends |
 //! | `iter` | iterators over results in order |
-//! | `core` | how jobs are admitted, run and retired |
+//! | `helpers` | what a helper does, and the end of a stream |
+//! | `admit` | submissions: what is admitted, who is called, who waits |
+//! | `retire` | the serial parts, in order |
+//! | `core` | what a stream consists of; how a batch is run |
 //! | `now`, `later` | the parallel part: done when it returns, or when its completion says so |
 //! | `flow` | what the lock guards |
-//! | `pace` | how long jobs take, and what follows from it |
 //! | `frame` | which callbacks a thread is inside |
 //! | `options`, `outcome`, `stats` | what goes in and what comes out |
 
+mod admit;
 mod core;
 mod flow;
 mod frame;
+mod helpers;
 mod iter;
 mod later;
 mod now;
 mod options;
 mod outcome;
+mod retire;
 mod stats;
 
 pub use iter::MapOrdered;

@@ -165,6 +165,13 @@ impl StreamOptions {
         self
     }
 
+    /// Begins to count elsewhere than at 0.
+    #[cfg(test)]
+    pub(crate) fn beginning_at(mut self, first: Ticket) -> StreamOptions {
+        self.first = first;
+        self
+    }
+
     /// Adds each batch to the timeline, its parallel and its serial part.
     pub fn trace(mut self, trace: Arc<Trace>) -> StreamOptions {
         self.trace = Some(trace);

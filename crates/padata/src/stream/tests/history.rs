@@ -200,10 +200,38 @@ fn a_wrong_history_is_found() {
         let (history, delivered) = history(change);
         fails(&history, &delivered, promise, words);
     };
-    wrong(&|h, step| if step == "end" { h.parallel_begins(0) }, "not run once");
-    wrong(&|h, step| if step == "end" { h.parallel_ends(0) }, "before its parallel part");
-    wrong(&|h, step| if step == "end" { h.submit_begins(0, 1) }, "ran before");
-    wrong(&|h, step| if step == "end" { h.accepted(0, 1) }, "two have its number");
+    wrong(
+        &|h, step| {
+            if step == "end" {
+                h.parallel_begins(0)
+            }
+        },
+        "not run once",
+    );
+    wrong(
+        &|h, step| {
+            if step == "end" {
+                h.parallel_ends(0)
+            }
+        },
+        "before its parallel part",
+    );
+    wrong(
+        &|h, step| {
+            if step == "end" {
+                h.submit_begins(0, 1)
+            }
+        },
+        "ran before",
+    );
+    wrong(
+        &|h, step| {
+            if step == "end" {
+                h.accepted(0, 1)
+            }
+        },
+        "two have its number",
+    );
     // Job 1 had been accepted when the submission of job 0 began.
     let late = |h: &History, step: &str| {
         if step == "run" && h.jobs[1].parallel_calls.load(SeqCst) == 0 {

@@ -96,9 +96,11 @@ impl Plan {
         let window = Window::jobs(self.promise.window)
             .weight(Weight(self.promise.weight))
             .when_full(self.when_full);
-        let mut options =
-            StreamOptions::new(window).wake(self.wake).max_batch(self.max_batch).latency(true);
-        options.first = self.first;
+        let mut options = StreamOptions::new(window)
+            .wake(self.wake)
+            .max_batch(self.max_batch)
+            .latency(true)
+            .beginning_at(self.first);
         if self.serial_cpu {
             options = options.serial_cpus([CpuId(0)].into_iter().collect::<CpuSet>());
         }
@@ -191,10 +193,15 @@ fn run_now(plan: &Plan, pool: &Pool, history: &History) -> Log {
         job
     };
     pool.scope(|scope| {
-        let stream =
-            scope.stream(plan.options(), || 0, work, Vec::new(), |all: &mut Log, seq, out| {
+        let stream = scope.stream(
+            plan.options(),
+            || 0,
+            work,
+            Vec::new(),
+            |all: &mut Log, seq, out| {
                 all.push(deliver(history, seq, out));
-            });
+            },
+        );
         submit_all(plan, history, &stream);
         stream.finish()
     })
@@ -245,12 +252,7 @@ fn submit_all(plan: &Plan, history: &History, stream: &Stream<'_, usize, Log>) {
     });
 }
 
-fn submit(
-    plan: &Plan,
-    history: &History,
-    stream: &Stream<'_, usize, Log>,
-    mut job: usize,
-) {
+fn submit(plan: &Plan, history: &History, stream: &Stream<'_, usize, Log>, mut job: usize) {
     let weight = plan.weight(job);
     let begin = Instant::now();
     loop {
@@ -278,8 +280,7 @@ fn histories_are_as_promised() {
         return check(seed.parse().expect("KMILL_STRESS_SEED is a number"));
     }
     let seconds = std::env::var("KMILL_STRESS_SECONDS").ok();
-    let seconds =
-        seconds.map_or(5, |text| text.parse().expect("KMILL_STRESS_SECONDS is a number"));
+    let seconds = seconds.map_or(5, |text| text.parse().expect("KMILL_STRESS_SECONDS is a number"));
     let begin = Instant::now();
     let mut seeds = 1..;
     while begin.elapsed() < Duration::from_secs(seconds) {

@@ -18,6 +18,8 @@ use crate::claim::Weight;
 use crate::job::{CancelToken, Chunk, ChunkRule, Failure, Job, Nice, Part, Raise};
 use crate::pool::Pool;
 
+mod streams;
+
 const ITERATIONS: usize = 10_000;
 
 /// Runs `test` under random schedules, and under schedules with few, well placed preemptions.

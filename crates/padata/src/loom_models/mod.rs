@@ -21,6 +21,8 @@ use crate::seat::{Left, Seat};
 use crate::sync::{AtomicUsize, Ordering, UnsafeCell};
 use crate::sys;
 
+mod streams;
+
 /// More finds nothing new in these small models: 4 takes ten times as long.
 const PREEMPTIONS: usize = 3;
 

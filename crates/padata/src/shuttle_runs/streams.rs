@@ -1,0 +1,263 @@
+//! Whole streams on whole pools, under random schedules.
+
+use std::panic::{self, AssertUnwindSafe};
+
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use shuttle::sync::{Arc, Mutex, mpsc};
+use shuttle::thread;
+
+use crate::claim::Weight;
+use crate::pool::Pool;
+use crate::ring::Ticket;
+use crate::stream::{
+    Backpressure, Completion, Outcome, Refused, Seq, Stream, StreamOptions, Wake, Window,
+};
+use crate::topology::{CpuId, CpuSet};
+
+use super::{check, some_pool};
+
+fn roll(below: usize) -> usize {
+    thread_rng().gen_range(0..below)
+}
+
+fn some_options() -> StreamOptions {
+    let window = Window::jobs(roll(4) + 1).weight(Weight([3, 5, u64::MAX][roll(3)]));
+    let window = window.when_full([Backpressure::Block, Backpressure::Inline][roll(2)]);
+    let options = StreamOptions::new(window)
+        .wake([Wake::AtOnce, Wake::Late][roll(2)])
+        .max_batch(roll(3) + 1)
+        .beginning_at(Ticket::before_wrap(roll(4) as u64));
+    match roll(4) {
+        0 => options.serial_cpus([CpuId(0)].into_iter().collect::<CpuSet>()),
+        _ => options,
+    }
+}
+
+fn resize(pool: &Pool) {
+    pool.set_threads((roll(4) + 1).try_into().expect("at least one"));
+}
+
+/// Each job once, in order, whatever the pool does meanwhile.
+#[test]
+fn shuttle_streams_while_the_pool_changes() {
+    check(|| {
+        let pool = Arc::new(some_pool());
+        let others = Arc::clone(&pool);
+        let other = thread::spawn(move || (0..3).for_each(|_| resize(&others)));
+        let in_flight = AtomicUsize::new(0);
+        let jobs = roll(8) + 2;
+        let order = pool.scope(|scope| {
+            let stream = scope.stream(
+                some_options(),
+                || (),
+                |job: usize, ()| {
+                    assert!(in_flight.fetch_add(1, SeqCst) < 5, "more threads than there are");
+                    thread::yield_now();
+                    in_flight.fetch_sub(1, SeqCst);
+                    job
+                },
+                Vec::new(),
+                |order, seq, out| order.push((seq, out.done().unwrap())),
+            );
+            for job in 0..jobs {
+                stream.submit(job, job as u64).unwrap();
+            }
+            stream.finish()
+        });
+        let expected: Vec<_> = (0..jobs).map(|job| (Seq(job as u64), job)).collect();
+        assert_eq!(order, expected);
+        other.join().unwrap();
+    });
+}
+
+/// Submitters on several threads, and jobs that a device completes or drops, or that are done
+/// when they return.
+#[test]
+fn shuttle_streams_of_several_submitters_and_a_device() {
+    check(|| {
+        let pool = some_pool();
+        let (jobs, queue) = mpsc::channel::<(usize, Completion<usize>)>();
+        let device = thread::spawn(move || {
+            for (job, done) in queue {
+                if job % 2 == 0 { done.complete(job) } else { drop(done) }
+            }
+        });
+        let jobs = Mutex::new(jobs);
+        let stream = Arc::new(pool.stream_later(
+            some_options(),
+            || (),
+            move |job: usize, (), done| match job % 3 {
+                // No panics here: to shuttle, all threads panic while one does.
+                0 => drop(done),
+                1 => done.complete(job),
+                _ => jobs.lock().unwrap().send((job, done)).unwrap(),
+            },
+            [0; 2],
+            |counts: &mut [usize; 2], _, out| match out {
+                Outcome::Done(_) => counts[0] += 1,
+                Outcome::Panicked(_) => unreachable!("nobody panics"),
+                Outcome::Dropped => counts[1] += 1,
+            },
+        ));
+        let others = Arc::clone(&stream);
+        let submit = |stream: &Stream<'static, usize, [usize; 2]>| {
+            for job in 0..6 {
+                stream.submit(job, 1).unwrap();
+            }
+        };
+        let other = thread::spawn(move || submit(&others));
+        submit(&stream);
+        other.join().unwrap();
+        let stream = Arc::try_unwrap(stream).expect("the other one is gone");
+        // Of 0 to 5: 1, 4 and 2 are done.
+        assert_eq!(stream.finish(), [6, 6]);
+        device.join().unwrap();
+    });
+}
+
+/// Jobs of one stream that submit to it and to another one, and take what is refused for done.
+#[test]
+fn shuttle_streams_that_submit_to_streams() {
+    check(|| {
+        let pool = some_pool();
+        let delivered = Arc::new(AtomicUsize::new(0));
+        let count = |delivered: &Arc<AtomicUsize>| {
+            let delivered = Arc::clone(delivered);
+            move |(): &mut (), _: Seq, _: Outcome<()>| {
+                delivered.fetch_add(1, SeqCst);
+            }
+        };
+        let inner = Arc::new(pool.stream(
+            some_options(),
+            || (),
+            |_: usize, ()| thread::yield_now(),
+            (),
+            count(&delivered),
+        ));
+        let refused = Arc::new(AtomicUsize::new(0));
+        let parallel = {
+            let (inner, refused) = (Arc::clone(&inner), Arc::clone(&refused));
+            move |job: usize, (): &mut ()| match inner.submit(job, 1) {
+                Ok(_) => {}
+                Err(Refused::WouldDeadlock(_)) => {
+                    refused.fetch_add(1, SeqCst);
+                }
+                Err(other) => panic!("{other}"),
+            }
+        };
+        let outer = pool.stream(some_options(), || (), parallel, (), count(&delivered));
+        for job in 0..4 {
+            outer.submit(job, 1).unwrap();
+        }
+        let () = outer.finish();
+        // The streams' closures are gone with them, but a helper may be late with its loan.
+        let inner = loop {
+            match Arc::strong_count(&inner) {
+                1 => break Arc::try_unwrap(inner).expect("nobody else has it"),
+                _ => thread::yield_now(),
+            }
+        };
+        let () = inner.finish();
+        assert_eq!(delivered.load(SeqCst) + refused.load(SeqCst), 8);
+    });
+}
+
+/// A stream that is dropped within its own callback, and whose pool is dropped at any time.
+#[test]
+fn shuttle_streams_dropped_anywhere() {
+    check(|| {
+        let pool = some_pool();
+        let (submitted, delivered) = (roll(4) + 1, Arc::new(AtomicUsize::new(0)));
+        let own: Arc<Mutex<Option<Stream<'static, usize, ()>>>> = Arc::default();
+        let (inside, told) = (Arc::clone(&own), Arc::clone(&delivered));
+        let stream = pool.stream(
+            some_options(),
+            || (),
+            |_: usize, ()| (),
+            (),
+            move |(), _, _| {
+                let own = inside.lock().unwrap().take();
+                drop(own);
+                told.fetch_add(1, SeqCst);
+            },
+        );
+        for job in 0..submitted {
+            stream.submit(job, 1).unwrap();
+        }
+        let mut place = own.lock().unwrap();
+        *place = Some(stream);
+        drop(place);
+        if roll(2) == 0 {
+            drop(pool);
+        }
+        // If no callback came by any more it is dropped here.
+        let left = own.lock().unwrap().take();
+        drop(left);
+        while delivered.load(SeqCst) < submitted {
+            thread::yield_now();
+        }
+    });
+}
+
+/// Iterators, to their end or not.
+#[test]
+fn shuttle_iterators() {
+    check(|| {
+        let pool = Arc::new(some_pool());
+        let others = Arc::clone(&pool);
+        let other = thread::spawn(move || resize(&others));
+        let (items, asked) = (roll(8), roll(10));
+        let results: Vec<usize> = pool.scope(|scope| {
+            let double = |n: usize, (): &mut ()| {
+                thread::yield_now();
+                n * 2
+            };
+            scope.map_ordered(0..items, some_options(), || (), double).take(asked).collect()
+        });
+        assert_eq!(results, (0..items.min(asked)).map(|n| n * 2).collect::<Vec<_>>());
+        other.join().unwrap();
+    });
+}
+
+/// A for-each that ends, fails, or panics, at a given index: what was seen is the same each time.
+#[test]
+fn shuttle_for_each_ordered() {
+    check(|| {
+        let pool = Arc::new(some_pool());
+        let others = Arc::clone(&pool);
+        let other = thread::spawn(move || resize(&others));
+        let (jobs, at, window) = (roll(8), roll(10), Window::jobs(roll(4) + 1));
+        let panics = roll(2) == 0;
+        let mut seen = Vec::new();
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            pool.for_each_ordered(
+                0..jobs,
+                window,
+                || (),
+                |i, ()| {
+                    thread::yield_now();
+                    if panics && i >= at {
+                        panic::resume_unwind(Box::new(i));
+                    }
+                    i
+                },
+                |i, out| {
+                    assert_eq!(i, out);
+                    if i == at {
+                        return Err(i);
+                    }
+                    seen.push(i);
+                    Ok(())
+                },
+            )
+        }));
+        assert_eq!(seen, (0..jobs.min(at)).collect::<Vec<_>>());
+        match outcome {
+            Ok(outcome) if at < jobs => assert_eq!(outcome, Err(at)),
+            Ok(outcome) => assert_eq!(outcome, Ok(())),
+            Err(payload) => assert_eq!(payload.downcast_ref(), Some(&at)),
+        }
+        other.join().unwrap();
+    });
+}

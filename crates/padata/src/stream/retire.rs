@@ -1,0 +1,306 @@
+//! Retiring: the serial parts, in order, by whoever has the baton, or by who shall.
+
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::erase::Loan;
+use crate::ring::{Baton, Turn};
+use crate::seat::Seat;
+use crate::sync::{self, Arc, Ordering};
+use crate::topology::CpuSet;
+
+use super::core::{Core, Jobs, OnLoan, Retirer, SerialSide};
+use super::flow::{Flow, SerialHelper};
+use super::frame::{self, Part};
+use super::outcome::Outcome;
+
+/// A retirer that is not a helper hands the baton over when it has retired so many times the
+/// window, if somebody else is at work: it came for something else.
+const TURN_WINDOWS: usize = 4;
+
+impl<J, T, P, X> Core<J, T, P, X>
+where
+    J: Send,
+    T: Send,
+    P: Jobs<J, T>,
+    X: SerialSide<T>,
+{
+    /// Retires what is next in the order, or sees to it that who shall does.
+    pub(super) fn serial(&self, turn: Turn, seat: &Seat<'_>, loan: &Arc<Loan>) {
+        match &self.retirer {
+            Retirer::Anyone => self.retire(turn, seat),
+            Retirer::Consumer => self.park(turn),
+            Retirer::On(cpus) => self.serial_on(cpus, turn, seat, loan),
+        }
+    }
+
+    /// Runs the serial part of `turn` and of all behind it that are done.
+    pub(super) fn retire(&self, mut turn: Turn, seat: &Seat<'_>) {
+        let mut patience =
+            if seat.is_caller() { TURN_WINDOWS } else { 1 } * self.window.jobs.max(64);
+        loop {
+            let len = self.retire_one(&mut turn);
+            let baton = self.end(turn);
+            // They are behind us, for we have the baton.
+            while let Some(run) = self.open_letter() {
+                let no_turn = self.ring.finish(run);
+                debug_assert!(no_turn.is_none(), "a second baton");
+            }
+            turn = match self.ring.next_turn(baton) {
+                Some(next) => next,
+                None => return,
+            };
+            patience = patience.saturating_sub(len);
+            if patience == 0 {
+                if seat.is_caller() || seat.is_wanted_elsewhere() {
+                    match self.hand_over(turn, seat) {
+                        Some(kept) => turn = kept,
+                        None => return,
+                    }
+                }
+                patience = self.window.jobs.max(64);
+            }
+        }
+    }
+
+    /// Calls the serial part for the outcomes of a turn.
+    fn retire_one(&self, turn: &mut Turn) -> usize {
+        let len = turn.len();
+        let number = turn.first().since(self.first) as u64;
+        let begin = if self.traced.is_some() { self.clock.now() } else { 0 };
+        if let Some(latency) = &self.latency {
+            let now = self.clock.now();
+            let mut latency = sync::lock(latency);
+            self.ring.each_meta(turn, |meta| latency.record_nanos(now.saturating_sub(meta.at)));
+        }
+        let mut weight = 0_u64;
+        let mut failed = false;
+        let frame = frame::enter(self.id, Part::Serial);
+        self.ring.with_turn(turn, |serial, outcomes| {
+            while !outcomes.is_empty() {
+                let delivered = panic::catch_unwind(AssertUnwindSafe(|| {
+                    while let Some((meta, outcome)) = outcomes.next() {
+                        weight = weight.wrapping_add(meta.weight);
+                        serial.deliver(outcome.unwrap_or(Outcome::Dropped));
+                    }
+                }));
+                if let Err(payload) = delivered {
+                    serial.panicked(payload);
+                    failed = true;
+                }
+            }
+        });
+        drop(frame);
+        if failed {
+            self.stop();
+        }
+        // Relaxed, all three: one thread at a time writes them, and the baton orders these.
+        // Who looks at the weight has seen a later `retired`.
+        self.weight_out
+            .store(self.weight_out.load(Ordering::Relaxed).wrapping_add(weight), Ordering::Relaxed);
+        self.delivered
+            .store(self.delivered.load(Ordering::Relaxed) + len as u64, Ordering::Relaxed);
+        self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if self.traced.is_some() {
+            let nanos = self.clock.now().saturating_sub(begin);
+            self.trace(Some("serial"), number, len, begin, nanos);
+        }
+        len
+    }
+
+    /// Ends a turn, and tells who waits for that.
+    pub(super) fn end(&self, turn: Turn) -> Baton {
+        let (baton, is_asked) = self.ring.end(turn);
+        sync::transition();
+        if is_asked {
+            self.attend();
+        }
+        baton
+    }
+
+    /// Something was retired, and somebody had asked.
+    fn attend(&self) {
+        let mut flow = sync::lock(&self.flow);
+        if flow.sleepers > 0 {
+            self.changed.notify_all();
+        }
+        let is_over = flow.detached && self.is_drained_or_asks(&mut flow);
+        drop(flow);
+        if is_over {
+            self.opening.take_down();
+        }
+    }
+
+    /// Whether all that was submitted is retired; if not, asks to be told.
+    pub(super) fn is_drained_or_asks(&self, flow: &mut Flow) -> bool {
+        loop {
+            let seen = self.ring.retired();
+            if seen == flow.producer.tail() {
+                return true;
+            }
+            if self.ring.ask(seen) {
+                return false;
+            }
+        }
+    }
+
+    /// Parks a turn for who shall take it.
+    fn park(&self, turn: Turn) {
+        let mut flow = sync::lock(&self.flow);
+        self.park_in(&mut flow, turn);
+        if flow.sleepers > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    fn park_in(&self, flow: &mut Flow, turn: Turn) {
+        // There is one baton.
+        debug_assert!(flow.parked.is_none(), "a second turn");
+        flow.parked = Some(turn);
+        // Relaxed: a hint.
+        self.has_parked.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn unpark(&self, flow: &mut Flow) -> Option<Turn> {
+        self.has_parked.store(false, Ordering::Relaxed);
+        flow.parked.take()
+    }
+
+    /// Hands a turn to a helper at work, if there is one besides this thread. Gives it back if not.
+    fn hand_over(&self, turn: Turn, seat: &Seat<'_>) -> Option<Turn> {
+        let mut flow = sync::lock(&self.flow);
+        let others = flow.helpers.inside - usize::from(!seat.is_caller());
+        if others == 0 {
+            return Some(turn);
+        }
+        // None of them leaves without a look at it: both are under the lock.
+        self.park_in(&mut flow, turn);
+        None
+    }
+
+    /// Takes a parked turn, if there is one for this thread.
+    pub(super) fn take_parked(&self, seat: &Seat<'_>) -> Option<Turn> {
+        if !self.may_take_parked() {
+            return None;
+        }
+        let mut flow = sync::lock(&self.flow);
+        match self.retirer {
+            Retirer::Anyone => self.unpark(&mut flow),
+            // Helpers do not ask: there is `serve`. The caller only if there is nobody else.
+            Retirer::On(_) if seat.is_caller() && flow.serial == SerialHelper::Absent => {
+                self.unpark(&mut flow)
+            }
+            Retirer::On(_) => None,
+            Retirer::Consumer => seat.is_caller().then(|| self.unpark(&mut flow)).flatten(),
+        }
+    }
+
+    // The consumer
+
+    /// The next outcome of a turn.
+    pub(super) fn take(&self, turn: &mut Turn) -> Option<Option<Outcome<T>>> {
+        self.ring.take(turn).map(|(_, outcome)| outcome)
+    }
+
+    /// Ends a turn, and begins the next if that is there.
+    pub(super) fn next_turn(&self, turn: Turn) -> Option<Turn> {
+        self.ring.next_turn(self.end(turn))
+    }
+
+    /// Works, or waits, until there may be a turn; says whether there will be one.
+    pub(super) fn wait_for_turn(&self, loan: &Arc<Loan>) -> bool {
+        let mut shelf = OnLoan { core: self, scratch: None };
+        if let Some(run) = self.claim() {
+            self.run(run, &mut shelf.scratch, loan, &Seat::caller());
+            return true;
+        }
+        drop(shelf);
+        if self.may_take_parked() || sync::spin_until(|| self.may_take_parked()) {
+            return true;
+        }
+        let mut flow = sync::lock(&self.flow);
+        if flow.parked.is_some() {
+            return true;
+        }
+        if self.ring.retired() == flow.producer.tail() {
+            return false;
+        }
+        // Who parks a turn comes to the lock.
+        flow.sleepers += 1;
+        flow = sync::wait(&self.changed, flow);
+        flow.sleepers -= 1;
+        true
+    }
+
+    // The serial part on CPUs of its own
+
+    /// A turn is to be run on `cpus`: by this thread if it is a helper and nobody is there, else
+    /// by who is, or is called.
+    fn serial_on(&self, cpus: &CpuSet, turn: Turn, seat: &Seat<'_>, loan: &Arc<Loan>) {
+        let mut flow = sync::lock(&self.flow);
+        if !seat.is_caller() && flow.serial == SerialHelper::Absent {
+            flow.serial = SerialHelper::There;
+            drop(flow);
+            return self.serve(cpus, Some(turn), seat);
+        }
+        self.park_in(&mut flow, turn);
+        if flow.serial != SerialHelper::Absent {
+            return;
+        }
+        if self.opening.helpers() > 0 {
+            flow.serial = SerialHelper::Called;
+            flow.calls += 1;
+            self.count_awake(&mut flow, 1);
+            drop(flow);
+            return self.call(loan);
+        }
+        // There is nobody: a wish that cannot be met.
+        let turn = self.unpark(&mut flow);
+        drop(flow);
+        if let Some(turn) = turn {
+            self.retire(turn, seat);
+        }
+    }
+
+    /// The serial helper's part: retires what is parked as long as there is something.
+    pub(super) fn serve(&self, cpus: &CpuSet, turn: Option<Turn>, seat: &Seat<'_>) {
+        self.has_serial_helper.store(true, Ordering::Relaxed);
+        // A refusal makes it slower, not wrong.
+        seat.move_to(Some(cpus));
+        let mut turn = turn;
+        loop {
+            if let Some(turn) = turn.take() {
+                self.retire(turn, seat);
+            }
+            if !self.may_take_parked() {
+                sync::idle_until(|| self.may_take_parked());
+            }
+            let mut flow = sync::lock(&self.flow);
+            turn = self.unpark(&mut flow);
+            if turn.is_none() {
+                flow.serial = SerialHelper::Absent;
+                self.has_serial_helper.store(false, Ordering::Relaxed);
+                break;
+            }
+        }
+        seat.move_to(None);
+    }
+
+    /// Becomes the serial helper if one is needed; says whether it was.
+    pub(super) fn serve_if_needed(&self, seat: &Seat<'_>) -> bool {
+        let Retirer::On(cpus) = &self.retirer else { return false };
+        let mut flow = sync::lock(&self.flow);
+        let is_needed = match flow.serial {
+            SerialHelper::There => false,
+            SerialHelper::Called => true,
+            SerialHelper::Absent => flow.parked.is_some(),
+        };
+        if !is_needed {
+            return false;
+        }
+        flow.serial = SerialHelper::There;
+        let turn = self.unpark(&mut flow);
+        drop(flow);
+        self.serve(cpus, turn, seat);
+        true
+    }
+}
