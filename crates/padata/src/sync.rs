@@ -78,9 +78,17 @@ pub(crate) mod delays {
         static STATE: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// From now on threads are delayed, by what follows from `seed`; by nothing if it is 0.
-    pub(crate) fn seed(seed: u64) {
-        SEED.store(seed, Ordering::Relaxed);
+    /// Delays threads, by what follows from `seed`, while `body` runs: all of the process.
+    pub(crate) fn during<R>(seed: u64, body: impl FnOnce() -> R) -> R {
+        struct Over(u64);
+        impl Drop for Over {
+            fn drop(&mut self) {
+                SEED.store(self.0, Ordering::Relaxed);
+            }
+        }
+
+        let _over = Over(SEED.swap(seed, Ordering::Relaxed));
+        body()
     }
 
     /// None mostly, a spin, a yield, or a sleep of 50 microseconds.

@@ -48,7 +48,7 @@ fn noted(ring: &Noting, producer: &Producer) -> Vec<u32> {
 /// that retires must not miss what the other one has finished. Loom finds the race on the slots
 /// when a swap is weaker than it is, and the job that nobody retires when one is not a swap.
 #[test]
-fn loom_ring_two_finishers() {
+fn loom_bugs_1_and_2_two_finishers() {
     for before_wrap in [0, 1] {
         check(move || {
             let (ring, mut producer) = noting(2, before_wrap);
@@ -206,7 +206,7 @@ fn loom_stream_completed_elsewhere() {
 /// The kernel's CVE-2023-52854 and its relatives: a stream is dropped in the last of its own
 /// callbacks, while a helper is still on its way out.
 #[test]
-fn loom_stream_dropped_in_its_own_callback() {
+fn loom_bug_5_stream_dropped_in_its_own_callback() {
     check(|| {
         let pool = Pool::new(threads(2));
         let own: Arc<Mutex<Option<crate::Stream<'static, u32, ()>>>> = Arc::new(Mutex::new(None));

@@ -178,7 +178,7 @@ where
     }
 
     /// Who is to run what was put.
-    pub(super) fn next(&self, flow: &mut Flow) -> Next {
+    fn next(&self, flow: &mut Flow) -> Next {
         let helpers = self.opening.helpers();
         if helpers == 0 {
             return Next::Inline;

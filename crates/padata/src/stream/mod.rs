@@ -217,7 +217,6 @@ impl<J, A> Stream<'_, J, A> {
     /// # Panics
     /// With the panic of a serial part, if one has panicked. When called within a callback of this
     /// stream, which cannot wait for itself.
-    #[must_use = "the state of the serial side; to wait alone, drop the stream"]
     pub fn finish(mut self) -> A {
         let handle = self.handle.take().expect("a stream ends once");
         match handle.finish() {

@@ -1,4 +1,5 @@
 //! Streams under stress: seeded delays at every transition, and a check of the whole history.
 
+mod bugs;
 mod history;
 mod stress;

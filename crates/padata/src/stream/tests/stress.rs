@@ -263,15 +263,14 @@ fn submit(plan: &Plan, history: &History, stream: &Stream<'_, usize, Log>, mut j
             Err(refused) => panic!("{refused}"),
         }
         if begin.elapsed() > PATIENCE / 2 {
-            eprintln!("job {job} is refused all the time: {stream:#?}");
-            std::process::abort();
+            panic!("job {job} is refused all the time: {stream:#?}");
         }
         thread::yield_now();
     }
 }
 
 /// How long a stream may take before it counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn histories_are_as_promised() {
@@ -288,17 +287,15 @@ fn histories_are_as_promised() {
     }
     // So that a short run has shown something as well.
     assert!(seeds.start > 20, "only {} streams in {seconds} s", seeds.start);
-    eprintln!("{} streams", seeds.start - 1);
+    println!("{} streams", seeds.start - 1);
 }
 
 fn check(seed: u64) {
     let plan = Plan::new(seed);
-    delays::seed(seed);
     let (told, outcome) = mpsc::channel();
     let ours = plan.clone();
-    let runner = thread::spawn(move || told.send(run(&ours)));
+    let runner = thread::spawn(move || told.send(delays::during(seed, || run(&ours))));
     let result = outcome.recv_timeout(PATIENCE);
-    delays::seed(0);
     match result {
         Ok(Ok(())) => runner.join().expect("it has told").expect("we listen"),
         Ok(Err(wrong)) => panic!("{wrong}: {plan:#?}"),
