@@ -48,7 +48,7 @@ fn noted(ring: &Noting, producer: &Producer) -> Vec<u32> {
 /// that retires must not miss what the other one has finished. Loom finds the race on the slots
 /// when a swap is weaker than it is, and the job that nobody retires when one is not a swap.
 #[test]
-fn loom_bugs_1_and_2_two_finishers() {
+fn bugs_1_and_2_two_finishers() {
     for before_wrap in [0, 1] {
         check(move || {
             let (ring, mut producer) = noting(2, before_wrap);
@@ -69,7 +69,7 @@ fn loom_bugs_1_and_2_two_finishers() {
 /// Slots are used again as soon as they are free, over the wrap: three jobs in two slots, put by
 /// one thread while two run and retire.
 #[test]
-fn loom_ring_reuses_slots_over_the_wrap() {
+fn ring_reuses_slots_over_the_wrap() {
     check(|| {
         let (ring, mut producer) = noting(2, 1);
         let ring = Arc::new(ring);
@@ -102,7 +102,7 @@ fn loom_ring_reuses_slots_over_the_wrap() {
 
 /// Runs of several jobs: only their first slots are spoken for.
 #[test]
-fn loom_ring_batches() {
+fn ring_batches() {
     check(|| {
         let (ring, mut producer) = noting(4, 1);
         for job in 0..4 {
@@ -122,7 +122,7 @@ fn loom_ring_batches() {
 
 /// Who asks to be told of the next change is told, or sees the change.
 #[test]
-fn loom_ring_asking_is_answered() {
+fn ring_asking_is_answered() {
     check(|| {
         let (ring, mut producer) = noting(1, 0);
         ring.put(&mut producer, 0, ());
@@ -154,7 +154,7 @@ fn at_once(jobs: usize) -> StreamOptions {
 
 /// A whole stream: a submitter that has to wait for room, a helper, the end.
 #[test]
-fn loom_stream_in_a_window_of_one() {
+fn stream_in_a_window_of_one() {
     check(|| {
         let pool = Pool::new(threads(2));
         let order = pool.scope(|scope| {
@@ -176,7 +176,7 @@ fn loom_stream_in_a_window_of_one() {
 
 /// A job is done on another thread, while its stream is coming to its end.
 #[test]
-fn loom_stream_completed_elsewhere() {
+fn stream_completed_elsewhere() {
     check(|| {
         let pool = Pool::new(threads(1));
         let held: Mutex<Option<Completion<u32>>> = Mutex::new(None);
@@ -206,7 +206,7 @@ fn loom_stream_completed_elsewhere() {
 /// The kernel's CVE-2023-52854 and its relatives: a stream is dropped in the last of its own
 /// callbacks, while a helper is still on its way out.
 #[test]
-fn loom_bug_5_stream_dropped_in_its_own_callback() {
+fn bug_5_stream_dropped_in_its_own_callback() {
     check(|| {
         let pool = Pool::new(threads(2));
         let own: Arc<Mutex<Option<crate::Stream<'static, u32, ()>>>> = Arc::new(Mutex::new(None));
@@ -235,7 +235,7 @@ fn loom_bug_5_stream_dropped_in_its_own_callback() {
 
 /// The pool gets smaller and larger under a stream: nothing is refused, and nothing stays behind.
 #[test]
-fn loom_stream_while_the_pool_changes() {
+fn stream_while_the_pool_changes() {
     check(|| {
         let pool = Arc::new(Pool::new(threads(2)));
         let others = Arc::clone(&pool);
@@ -258,7 +258,7 @@ fn loom_stream_while_the_pool_changes() {
 
 /// Two threads submit to a window of one that refuses: each job is accepted once or comes back.
 #[test]
-fn loom_stream_refuses_or_takes() {
+fn stream_refuses_or_takes() {
     check(|| {
         let pool = Arc::new(Pool::new(threads(1)));
         let stream = pool.stream(
@@ -289,7 +289,7 @@ fn submitted(outcome: Result<crate::Seq, Refused<u32>>) -> u32 {
 
 /// An iterator whose consumer waits for what a helper runs.
 #[test]
-fn loom_iterator() {
+fn iterator() {
     check(|| {
         let pool = Pool::new(threads(2));
         let results: Vec<u32> = pool.scope(|scope| {
@@ -301,7 +301,7 @@ fn loom_iterator() {
 
 /// Jobs without anything to submit: who retires lets the next ones in.
 #[test]
-fn loom_for_each_ordered() {
+fn for_each_ordered() {
     check(|| {
         let pool = Pool::new(threads(2));
         let mut order = Vec::new();

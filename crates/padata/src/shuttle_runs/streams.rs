@@ -40,7 +40,7 @@ fn resize(pool: &Pool) {
 
 /// Each job once, in order, whatever the pool does meanwhile.
 #[test]
-fn shuttle_streams_while_the_pool_changes() {
+fn streams_while_the_pool_changes() {
     check(|| {
         let pool = Arc::new(some_pool());
         let others = Arc::clone(&pool);
@@ -74,7 +74,7 @@ fn shuttle_streams_while_the_pool_changes() {
 /// Submitters on several threads, and jobs that a device completes or drops, or that are done
 /// when they return.
 #[test]
-fn shuttle_streams_of_several_submitters_and_a_device() {
+fn streams_of_several_submitters_and_a_device() {
     check(|| {
         let pool = some_pool();
         let (jobs, queue) = mpsc::channel::<(usize, Completion<usize>)>();
@@ -118,7 +118,7 @@ fn shuttle_streams_of_several_submitters_and_a_device() {
 
 /// Jobs of one stream that submit to it and to another one, and take what is refused for done.
 #[test]
-fn shuttle_streams_that_submit_to_streams() {
+fn streams_that_submit_to_streams() {
     check(|| {
         let pool = some_pool();
         let delivered = Arc::new(AtomicUsize::new(0));
@@ -165,7 +165,7 @@ fn shuttle_streams_that_submit_to_streams() {
 
 /// A stream that is dropped within its own callback, and whose pool is dropped at any time.
 #[test]
-fn shuttle_streams_dropped_anywhere() {
+fn streams_dropped_anywhere() {
     check(|| {
         let pool = some_pool();
         let (submitted, delivered) = (roll(4) + 1, Arc::new(AtomicUsize::new(0)));
@@ -202,7 +202,7 @@ fn shuttle_streams_dropped_anywhere() {
 
 /// Iterators, to their end or not.
 #[test]
-fn shuttle_iterators() {
+fn iterators() {
     check(|| {
         let pool = Arc::new(some_pool());
         let others = Arc::clone(&pool);
@@ -222,7 +222,7 @@ fn shuttle_iterators() {
 
 /// A for-each that ends, fails, or panics, at a given index: what was seen is the same each time.
 #[test]
-fn shuttle_for_each_ordered() {
+fn for_each_ordered() {
     check(|| {
         let pool = Arc::new(some_pool());
         let others = Arc::clone(&pool);
