@@ -13,6 +13,10 @@ const BATCH_NANOS: u64 = 10_000;
 /// to the other and its outcome comes back.
 pub(crate) const HAND_OVER_NANOS: u64 = 150;
 
+/// Nor are those whose serial part takes more than so many times as long as the parallel part: the
+/// most that could be won is one part in so many.
+const SERIAL_TIMES: u64 = 4;
+
 /// A wake-up costs about this much, all threads together.
 pub(crate) const WAKE_NANOS: u64 = 50_000;
 
@@ -23,8 +27,10 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// What is known.
 pub(crate) struct Pace {
-    /// Nanoseconds per job, parallel part only.
+    /// Nanoseconds per job, parallel part.
     nanos: AtomicU64,
+    /// Nanoseconds per job, serial part.
+    serial: AtomicU64,
     /// How long, in nanoseconds, jobs have kept submitters busy with hardly a pause.
     strain: AtomicU64,
     /// When a submitter was last through with a job, by the clock of the stream.
@@ -35,14 +41,24 @@ impl Pace {
     pub(crate) fn new() -> Self {
         Pace {
             nanos: AtomicU64::new(UNKNOWN),
+            serial: AtomicU64::new(UNKNOWN),
             strain: AtomicU64::new(0),
             busy_until: AtomicU64::new(0),
         }
     }
 
-    /// Nanoseconds per job, if any was timed.
+    /// Nanoseconds of a job's parallel part, if any was timed.
     pub(crate) fn nanos(&self) -> Option<u64> {
-        Some(self.nanos.load(Ordering::Relaxed)).filter(|&nanos| nanos != UNKNOWN)
+        known(&self.nanos)
+    }
+
+    /// Whether jobs are not worth a hand-over: their parallel parts are short, in themselves or
+    /// beside their serial parts, which nobody can help with.
+    pub(crate) fn is_for_one_thread(&self) -> bool {
+        self.nanos().is_some_and(|nanos| {
+            let serial = known(&self.serial).unwrap_or(0);
+            nanos < HAND_OVER_NANOS.max(serial / SERIAL_TIMES)
+        })
     }
 
     /// How many of `waiting` jobs one of `threads` threads should claim, at most `most`.
@@ -56,25 +72,24 @@ impl Pace {
         share.min(usize::try_from(by_time).unwrap_or(usize::MAX)).clamp(1, most)
     }
 
-    /// Whether a batch of `jobs`, the first of them the job with this number, should be timed.
+    /// Whether a batch of `jobs`, the first of them the job with this number, should be timed, its
+    /// parallel and its serial part.
     pub(crate) fn wants_sample(&self, jobs: usize, number: u64) -> bool {
         jobs > 1 || number.is_multiple_of(SAMPLE_ONE_IN) || self.nanos().is_none()
     }
 
-    /// A batch of `jobs` took so long.
+    /// The parallel parts of a batch of `jobs` took so long.
     pub(crate) fn record(&self, jobs: usize, nanos: u64) {
-        let new = nanos / jobs as u64;
-        let next = match self.nanos() {
-            // One of four counts, and one that took far longer, for it lost its CPU, counts as
-            // little more than the others.
-            Some(old) => (3 * old + new.min(4 * old + 1000)) / 4,
-            None => new,
-        };
-        self.nanos.store(next, Ordering::Relaxed);
+        record(&self.nanos, jobs, nanos);
     }
 
-    /// A submitter ran a job itself, from `begin` to `end`.
-    /// Pauses between jobs count against what they add up to.
+    /// The serial parts of a batch of `jobs` took so long.
+    pub(crate) fn record_serial(&self, jobs: usize, nanos: u64) {
+        record(&self.serial, jobs, nanos);
+    }
+
+    /// A submitter ran a job itself, from `begin` to `end`. Pauses between jobs count against what
+    /// they add up to.
     pub(crate) fn strain(&self, begin: u64, end: u64) {
         let pause = begin.saturating_sub(self.busy_until.load(Ordering::Relaxed));
         self.busy_until.store(end, Ordering::Relaxed);
@@ -94,9 +109,39 @@ impl Pace {
     }
 }
 
+fn known(nanos: &AtomicU64) -> Option<u64> {
+    Some(nanos.load(Ordering::Relaxed)).filter(|&nanos| nanos != UNKNOWN)
+}
+
+fn record(estimate: &AtomicU64, jobs: usize, nanos: u64) {
+    let new = nanos / jobs as u64;
+    let next = match known(estimate) {
+        // One of four counts, and one that took far longer, for it lost its CPU, counts as little
+        // more than the others.
+        Some(old) => (3 * old + new.min(4 * old + 1000)) / 4,
+        None => new,
+    };
+    estimate.store(next, Ordering::Relaxed);
+}
+
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
+
+    /// A helper can take over parallel parts, and nothing else: where serial parts take most of the
+    /// time, it would only be in the way. (A user's tunnel became slower with a second thread.)
+    #[test]
+    fn jobs_whose_time_is_serial_are_for_one_thread() {
+        let is_for_one = |nanos, serial| {
+            let pace = Pace::new();
+            pace.record(1, nanos);
+            pace.record_serial(1, serial);
+            pace.is_for_one_thread()
+        };
+        assert!(!Pace::new().is_for_one_thread(), "nothing is known");
+        assert!(is_for_one(20, 0) && !is_for_one(1000, 0));
+        assert!(is_for_one(300, 5000) && is_for_one(1000, 5000) && !is_for_one(1000, 1000));
+    }
 
     #[test]
     fn batches_are_a_share_and_not_too_much_work() {

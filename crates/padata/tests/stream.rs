@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use padata::topology::{CpuId, CpuSet};
 use padata::{
-    Backpressure, Completion, Outcome, Pool, Refused, Seq, Stream, StreamOptions, Trace, Wake,
-    Weight, Window,
+    Backpressure, CancelToken, Completion, Outcome, Pool, Refused, Seq, Stream, StreamOptions,
+    Trace, Wake, Weight, Window,
 };
 
 mod watchdog;
@@ -93,11 +93,13 @@ fn all_at_once_is_the_same_as_one_by_one() {
     });
 }
 
+type HeldStream = Stream<'static, u32, Vec<(u64, Option<u32>)>>;
+
 /// A stream whose jobs wait until they are let go, and the way to let them go.
 fn held_stream(
     pool: &Pool,
     options: impl Into<StreamOptions>,
-) -> (Stream<'static, u32, Vec<(u64, Option<u32>)>>, mpsc::Receiver<Completion<u32>>) {
+) -> (HeldStream, mpsc::Receiver<Completion<u32>>) {
     let (held, completions) = mpsc::channel();
     let hold = move |_: u32, (): &mut (), done| held.send(done).expect("the test listens");
     (pool.stream_later(options, || (), hold, Vec::new(), collect), completions)
@@ -325,13 +327,16 @@ fn a_callback_can_wait_for_a_stream_of_its_own() {
     });
 }
 
+/// Where the callbacks of a stream find it.
+type Own = Arc<Mutex<Option<Arc<Stream<'static, u32, u32>>>>>;
+
 /// Jobs that submit jobs to their own stream, far more of them than the stack has room for.
 #[test]
 fn jobs_that_submit_jobs_do_not_fill_the_stack() {
     in_time(|| {
         for threads in [1, 2] {
             let pool = pool(threads);
-            let own: Arc<Mutex<Option<Arc<Stream<'static, u32, u32>>>>> = Arc::default();
+            let own = Own::default();
             let inside = Arc::clone(&own);
             let stream = pool.stream(
                 Window::jobs(100_000),
@@ -547,6 +552,42 @@ fn the_serial_part_has_cpus_of_its_own() {
         let stream = alone.stream(options, || (), |n: u32, ()| n, Vec::new(), collect);
         stream.submit(1, 1).unwrap();
         assert_eq!(stream.finish(), done(&[1]));
+    });
+}
+
+/// A serial part that has failed ends the stream: what has not begun is dropped, in its place.
+#[test]
+fn a_cancelled_stream_drops_what_has_not_begun() {
+    in_time(|| {
+        for threads in [1, 3] {
+            let token = CancelToken::new();
+            let fail = token.clone();
+            let ran = AtomicUsize::new(0);
+            let (outcomes, stats, refused) = pool(threads).scope(|scope| {
+                let stream = scope.stream(
+                    at_once(64).cancel(&token),
+                    || (),
+                    |(), ()| ran.fetch_add(1, SeqCst),
+                    Vec::new(),
+                    move |all: &mut Vec<bool>, Seq(seq), outcome| {
+                        if seq == 5 {
+                            fail.cancel();
+                        }
+                        all.push(matches!(outcome, Outcome::Done(_)));
+                    },
+                );
+                let refused = stream.submit_all((0..1000).map(|_| ((), 1))).unwrap_err();
+                let (outcomes, stats) = stream.finish_with_stats();
+                (outcomes, stats, refused.refused)
+            });
+            assert!(matches!(refused, Refused::Closed(())));
+            assert_eq!(outcomes.iter().filter(|&&done| done).count(), ran.into_inner());
+            assert!(outcomes[..6].iter().all(|&done| done), "{outcomes:?}");
+            assert_eq!(
+                (outcomes.len() as u64, stats.delivered),
+                (stats.submitted, stats.submitted)
+            );
+        }
     });
 }
 

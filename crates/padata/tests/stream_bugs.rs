@@ -279,6 +279,9 @@ fn bug_8_streams_come_and_go_while_the_pool_changes() {
     });
 }
 
+/// Where the callbacks of a stream find it.
+type Own = Arc<Mutex<Option<Arc<Stream<'static, u32, u32>>>>>;
+
 /// syzbot bd936ccd4339cea66e6b: a lock that is held while the user's code runs. Here each part calls
 /// all that there is to call, on its own stream and on its pool.
 #[test]
@@ -286,7 +289,7 @@ fn bug_9_nothing_is_locked_while_callbacks_run() {
     in_time(|| {
         for threads in [1, 3] {
             let pool = Arc::new(pool(threads));
-            let own: Arc<Mutex<Option<Arc<Stream<'static, u32, u32>>>>> = Arc::default();
+            let own = Own::default();
             let everything = {
                 let (pool, own) = (Arc::clone(&pool), Arc::clone(&own));
                 move |n: u32| {

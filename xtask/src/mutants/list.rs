@@ -34,7 +34,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     // padata: the protocol
     Mutant {
         name: "a slot can be written twice",
-        file: "crates/padata/src/ring.rs",
+        file: "crates/padata/src/ring/slots.rs",
         from: "assert!(!claimed_before, \"unit {index} ran twice\");",
         to: "let _ = claimed_before;",
         test: test("padata", &["the_second_write_is_refused"]),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::sync::{Arc, AtomicBool, Ordering};
 
-/// Stops jobs from outside: any thread, or a signal handler, can [`cancel`](CancelToken::cancel).
+/// Stops jobs and streams from outside: any thread, or a signal handler, can [`cancel`](CancelToken::cancel).
 ///
 /// A job that is cancelled starts no more chunks; those that run finish, or notice by
 /// [`Chunk::is_stopping`](super::Chunk::is_stopping) and return early. Clones are the same token.

@@ -2,7 +2,7 @@
 
 use crate::claim::Weight;
 use crate::erase::Loan;
-use crate::pace::{HAND_OVER_NANOS, WAKE_NANOS};
+use crate::pace::WAKE_NANOS;
 use crate::ring::Ticket;
 use crate::seat::Seat;
 use crate::sync::{self, Arc, MutexGuard, Ordering};
@@ -34,7 +34,7 @@ where
     /// Submits a job, or gives it back.
     pub(super) fn submit(&self, loan: &Arc<Loan>, job: J, weight: u64) -> Result<Seq, Refused<J>> {
         let mut flow = sync::lock(&self.flow);
-        if flow.closed {
+        if self.is_closed(&flow) {
             return Err(self.refuse(flow, Refused::Closed(job)));
         }
         if !flow.queue.is_empty() || !self.admits(&mut flow, weight) {
@@ -68,7 +68,7 @@ where
             while let Some((job, weight)) = some.next() {
                 let mut flow = sync::lock(&self.flow);
                 let fits = |flow: &mut Flow, weight| {
-                    !flow.closed && flow.queue.is_empty() && self.admits(flow, weight)
+                    !self.is_closed(flow) && flow.queue.is_empty() && self.admits(flow, weight)
                 };
                 if !fits(&mut flow, weight) {
                     drop(flow);
@@ -110,6 +110,10 @@ where
     fn refuse(&self, mut flow: MutexGuard<'_, Flow>, refused: Refused<J>) -> Refused<J> {
         flow.refused += 1;
         refused
+    }
+
+    fn is_closed(&self, flow: &Flow) -> bool {
+        flow.closed || self.is_stopped()
     }
 
     /// Whether a job fits into the window now.
@@ -186,8 +190,8 @@ where
         let awake = flow.helpers.awake;
         let is_worth_more = match self.wake {
             Wake::AtOnce => self.ring.in_flight(&mut flow.producer) > awake,
+            Wake::Late if self.pace.is_for_one_thread() => return Next::Inline,
             Wake::Late => match self.pace.nanos() {
-                Some(nanos) if nanos < HAND_OVER_NANOS => return Next::Inline,
                 _ if awake == 0 => {
                     if self.pace.strained() < WAKE_NANOS {
                         return Next::Inline;
@@ -243,14 +247,14 @@ where
     /// Runs jobs until all before `last` are claimed. Bounded by the window, whoever submits
     /// meanwhile.
     fn run_until_claimed(&self, last: Ticket, loan: &Arc<Loan>) {
-        let is_short = self.pace.nanos().is_some_and(|nanos| nanos < HAND_OVER_NANOS);
-        let begin = if is_short { 0 } else { self.clock.now() };
+        let is_strained = !self.pace.is_for_one_thread();
+        let begin = if is_strained { self.clock.now() } else { 0 };
         let mut shelf = OnLoan { core: self, scratch: None };
         while self.ring.is_unclaimed_before(last) {
             let Some(run) = self.claim() else { break };
             self.run(run, &mut shelf.scratch, loan, &Seat::caller());
         }
-        if !is_short {
+        if is_strained {
             self.pace.strain(begin, self.clock.now());
         }
     }
@@ -267,7 +271,7 @@ where
             (Backpressure::Block, Patience::Sleep) => self.submit_waiting(loan, Ok(job), weight),
             (Backpressure::Inline, Patience::Sleep) => {
                 // It cannot come back any more, so it must not be refused for long.
-                if sync::lock(&self.flow).closed {
+                if self.is_closed(&sync::lock(&self.flow)) {
                     return Err(self.refuse(sync::lock(&self.flow), Refused::Closed(job)));
                 }
                 let job = self.run_apart(job);
@@ -281,7 +285,7 @@ where
         let mut shelf = OnLoan { core: self, scratch: None };
         loop {
             let mut flow = sync::lock(&self.flow);
-            if flow.closed {
+            if self.is_closed(&flow) {
                 return Err(self.refuse(flow, Refused::Closed(job)));
             }
             if flow.queue.is_empty() && self.admits(&mut flow, weight) {
@@ -316,7 +320,7 @@ where
                 return Err(self.refuse(flow, Refused::Closed(job)));
             }
             let seen = self.ring.retired();
-            let is_next = flow.queue.is_first(place) || flow.closed;
+            let is_next = flow.queue.is_first(place) || self.is_closed(&flow);
             if is_next && self.admits(&mut flow, weight) {
                 flow.queue.serve();
                 let job = job.take().expect("a job is put once");
@@ -330,7 +334,7 @@ where
             }
             drop(flow);
             let has_helped = self.help(loan, &mut shelf.scratch)
-                || sync::spin_until(|| self.ring.retired() != seen || self.ring.waiting() > 0);
+                || sync::idle_until(|| self.ring.retired() != seen || self.ring.waiting() > 0);
             flow = sync::lock(&self.flow);
             if !has_helped {
                 flow = self.sleep_unless_changed(flow, seen);

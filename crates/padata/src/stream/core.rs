@@ -14,6 +14,7 @@ use std::fmt;
 
 use crate::erase::Loan;
 use crate::histogram::Histogram;
+use crate::job::CancelToken;
 use crate::pace::Pace;
 use crate::panics::{self, Payload};
 use crate::pool::Opening;
@@ -110,6 +111,8 @@ pub(super) struct Core<J, T, P: Jobs<J, T>, X> {
     pub(super) has_orphans: AtomicBool,
     /// Jobs are not run any more, but dropped.
     pub(super) stopped: AtomicBool,
+    /// The same, from outside.
+    cancel: Option<CancelToken>,
     /// Weights of the jobs that were retired, modulo 2^64.
     pub(super) weight_out: AtomicU64,
     pub(super) delivered: AtomicU64,
@@ -170,6 +173,7 @@ where
             has_serial_helper: AtomicBool::new(false),
             has_orphans: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            cancel: options.cancel,
             weight_out: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             turns: AtomicU64::new(0),
@@ -223,7 +227,7 @@ where
         let number = first.since(self.first) as u64;
         let timed = self.traced.is_some() || self.pace.wants_sample(len, number);
         let begin = if timed { self.clock.now() } else { 0 };
-        let done = if self.stopped.load(Ordering::Relaxed) {
+        let done = if self.is_stopped() {
             Some(self.discard(run))
         } else {
             if scratch.is_none() {
@@ -241,6 +245,12 @@ where
             self.serial(turn, seat, loan);
         }
         self.deliver_letters(seat, loan);
+    }
+
+    /// Whether jobs are dropped. A hint: some may run even so.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+            || self.cancel.as_ref().is_some_and(CancelToken::is_cancelled)
     }
 
     /// Drops the jobs of a batch without running them.

@@ -106,7 +106,7 @@ where
             drop(flow);
             let is_ours = !matches!(self.retirer, Retirer::On(_));
             let is_changed = || self.ring.retired() != seen || is_ours && self.may_take_parked();
-            if sync::spin_until(is_changed) {
+            if sync::idle_until(is_changed) {
                 continue;
             }
             flow = sync::lock(&self.flow);

@@ -100,12 +100,14 @@ use now::Now;
 /// serial part, [`Refused::WouldDeadlock`] is what it gets for a job without room; within a parallel
 /// part, if there is no queued job that it can run instead. A stream that was made within the same
 /// callback is the exception. Jobs must not wait for other jobs of their stream, for these may be
-/// behind them in one batch, and in a pool of one thread they always are.
+/// behind them in one batch, and in a pool of one thread they always are. A serial part may wait for
+/// the outside world; not for the thread that submits to its stream, on which it may run.
 ///
 /// # Panics
 /// A panic in a parallel part is the job's [`Outcome`]. A panic in a serial part ends the stream: no
 /// more jobs are accepted, those that have not begun are dropped, no serial part is called any
-/// more, and [`Stream::finish`] goes on with the panic, or else the scope does.
+/// more, and [`Stream::finish`] goes on with the panic, or else the scope does. A serial part that
+/// fails can end the stream as well: by [`StreamOptions::cancel`].
 ///
 /// # When it ends
 /// [`Stream::finish`] waits for all jobs and returns the state. Dropping the stream waits as well, but
@@ -166,7 +168,9 @@ impl<J, A> Stream<'_, J, A> {
     /// [`Wake`].
     ///
     /// # Errors
-    /// The job comes back if it is not accepted: see [`Refused`].
+    /// The job comes back if it is not accepted: see [`Refused`]. If nobody closes the stream, and
+    /// there is no token to cancel it, [`Refused::Closed`] means that a serial part has panicked;
+    /// [`Stream::finish`] goes on with that panic.
     pub fn submit(&self, job: J, weight: u64) -> Result<Seq, Refused<J>> {
         self.handle().submit(job, weight)
     }
@@ -217,10 +221,18 @@ impl<J, A> Stream<'_, J, A> {
     /// # Panics
     /// With the panic of a serial part, if one has panicked. When called within a callback of this
     /// stream, which cannot wait for itself.
-    pub fn finish(mut self) -> A {
+    pub fn finish(self) -> A {
+        self.finish_with_stats().0
+    }
+
+    /// As [`Stream::finish`], and returns what the stream has counted, all of it.
+    ///
+    /// # Panics
+    /// As [`Stream::finish`].
+    pub fn finish_with_stats(mut self) -> (A, StreamStats) {
         let handle = self.handle.take().expect("a stream ends once");
         match handle.finish() {
-            Ok(state) => state,
+            Ok(state) => (state, handle.stats()),
             Err(payload) => {
                 panics::discard_value(handle);
                 panic::resume_unwind(payload)

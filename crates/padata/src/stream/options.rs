@@ -1,6 +1,7 @@
 //! How a stream is set up: how much may be in flight, and what happens beyond.
 
 use crate::claim::Weight;
+use crate::job::CancelToken;
 use crate::ring::Ticket;
 use crate::sync::Arc;
 use crate::topology::CpuSet;
@@ -102,6 +103,7 @@ pub struct StreamOptions {
     pub(super) max_batch: usize,
     pub(super) serial_cpus: Option<CpuSet>,
     pub(super) latency: bool,
+    pub(super) cancel: Option<CancelToken>,
     pub(super) name: &'static str,
     pub(super) trace: Option<Arc<Trace>>,
     /// The first job's ticket: 0, but in tests of the wrap.
@@ -120,6 +122,7 @@ impl StreamOptions {
             max_batch: MAX_BATCH,
             serial_cpus: None,
             latency: false,
+            cancel: None,
             name: "stream",
             trace: None,
             first: Ticket::before_wrap(0),
@@ -156,6 +159,16 @@ impl StreamOptions {
     /// per batch, about 25 ns each.
     pub fn latency(mut self, measured: bool) -> StreamOptions {
         self.latency = measured;
+        self
+    }
+
+    /// Once `token` is cancelled, the stream takes no more jobs, and those that have not begun are
+    /// dropped: their serial part gets [`Outcome::Dropped`](crate::Outcome::Dropped). So a serial
+    /// part that has failed can end the stream, with a clone of the token; so can anybody else.
+    ///
+    /// Who waits for room notices when something is retired.
+    pub fn cancel(mut self, token: &CancelToken) -> StreamOptions {
+        self.cancel = Some(token.clone());
         self
     }
 

@@ -18,7 +18,8 @@ pub enum Outcome<T> {
     Done(T),
     /// It panicked.
     Panicked(CaughtPanic),
-    /// Its [`Completion`](crate::Completion) was dropped, so there is no result.
+    /// There is no result: its [`Completion`](crate::Completion) was dropped, or it was dropped
+    /// itself because the stream was cancelled.
     Dropped,
 }
 
@@ -37,7 +38,7 @@ impl<T> Outcome<T> {
 pub enum Refused<J> {
     /// There is no room in the window.
     Full(J),
-    /// The stream takes no more jobs: it was closed, or its serial part has panicked.
+    /// The stream takes no more jobs: it was closed or cancelled, or its serial part has panicked.
     Closed(J),
     /// There is no room, and to wait for it here could take for ever: within the serial part of a
     /// stream; or within the parallel part, if there is no job left to run instead.

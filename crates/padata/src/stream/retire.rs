@@ -66,11 +66,12 @@ where
     fn retire_one(&self, turn: &mut Turn) -> usize {
         let len = turn.len();
         let number = turn.first().since(self.first) as u64;
-        let begin = if self.traced.is_some() { self.clock.now() } else { 0 };
+        let timed =
+            self.latency.is_some() || self.traced.is_some() || self.pace.wants_sample(len, number);
+        let begin = if timed { self.clock.now() } else { 0 };
         if let Some(latency) = &self.latency {
-            let now = self.clock.now();
             let mut latency = sync::lock(latency);
-            self.ring.each_meta(turn, |meta| latency.record_nanos(now.saturating_sub(meta.at)));
+            self.ring.each_meta(turn, |meta| latency.record_nanos(begin.saturating_sub(meta.at)));
         }
         let mut weight = 0_u64;
         let mut failed = false;
@@ -100,8 +101,9 @@ where
         self.delivered
             .store(self.delivered.load(Ordering::Relaxed) + len as u64, Ordering::Relaxed);
         self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        if self.traced.is_some() {
+        if timed {
             let nanos = self.clock.now().saturating_sub(begin);
+            self.pace.record_serial(len, nanos);
             self.trace(Some("serial"), number, len, begin, nanos);
         }
         len
@@ -214,7 +216,7 @@ where
             return true;
         }
         drop(shelf);
-        if self.may_take_parked() || sync::spin_until(|| self.may_take_parked()) {
+        if self.may_take_parked() || sync::idle_until(|| self.may_take_parked()) {
             return true;
         }
         let mut flow = sync::lock(&self.flow);
