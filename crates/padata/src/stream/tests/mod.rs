@@ -3,3 +3,6 @@
 mod bugs;
 mod history;
 mod stress;
+
+#[path = "../../../tests/watchdog/mod.rs"]
+mod watchdog;
