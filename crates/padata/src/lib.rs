@@ -1,9 +1,13 @@
-//! Work on many threads: results in order, large jobs in chunks, and an account of every unit. The
-//! userspace counterpart of the kernel's padata and of the proposed ktask.
+//! Work on many threads: results in order, streams of jobs that end in order, large jobs in chunks,
+//! and an account of every unit. The userspace counterpart of the kernel's padata and of the
+//! proposed ktask.
 //!
-//! A [`Pool`] is a number of threads. There are three ways to use them:
+//! A [`Pool`] is a number of threads. There are four ways to use them:
 //! - [`Pool::map`] runs one function on each item of a slice and returns the results by index. At
 //!   no time do the items in work weigh more than a limit, so that memory stays bounded.
+//! - A [`Stream`] takes jobs one by one, runs their parallel parts anywhere and their serial parts in
+//!   the order of submission, within a [`Window`]. Over an indexed source there is
+//!   [`Pool::for_each_ordered`], over an iterator [`Scope::map_ordered`].
 //! - A [`Job`] is one large piece of work, cut into chunks. It can fail, be cancelled and undone, work
 //!   near NUMA nodes, and keep out of others' way at low priority. [`memory`] has the usual ones.
 //! - [`Pool::scope`] spawns tasks that borrow.
@@ -20,6 +24,7 @@
 //! items ── weights ──> Claims: heaviest first        map, claim
 //! parts ── rule ─────> Deal: chunk by chunk          job
 //! tasks ─────────────> queue                         scope
+//! jobs ── window ────> ring of slots, in order       stream, ordered, ring
 //!                        │
 //! caller ─ post a Loan ─>│<─ helpers take a seat     pool, erase
 //!                        │
@@ -32,15 +37,18 @@
 //! |---|---|
 //! | `memory` | clear, populate, lock and initialise large slices (unsafe) |
 //! | `map` | `Pool::map`, and one thread's part in it |
+//! | `ordered` | `Pool::for_each_ordered` |
+//! | `stream` | streams: submission, batches, retiring in order, iterators |
 //! | `job` | jobs: chunks, parts, errors, undo, low priority |
 //! | `scope` | tasks that borrow |
 //! | `pool` | helpers: started late, woken for a posting, placed, ended |
 //! | `claim` | the order of a map's units; cursor or gate; [`Weight`] |
-//! | `ring` | write-once result slots (unsafe) |
+//! | `pace` | how long jobs of a stream take, and what follows from it |
+//! | `ring` | the slots of ordered jobs and their baton; write-once result slots (unsafe) |
 //! | `erase` | borrowed work on threads that live longer (unsafe) |
 //! | `seat` | what work may ask of the thread that runs it |
 //! | `panics` | which panic the caller sees |
-//! | `stats`, `trace` | counts, and a timeline |
+//! | `stats`, `histogram`, `trace` | counts, times, and a timeline |
 //! | `sys` | system calls: affinity, priority, memory policy, memory (unsafe) |
 //! | `topology` | CPUs, cores, nodes, quotas, read below a root directory |
 //! | `sync` | std, loom or shuttle types: no other file names `std::sync` or `std::thread` |

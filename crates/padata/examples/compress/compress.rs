@@ -5,10 +5,9 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use padata::{Outcome, Pool, Weight, Window};
+use padata::{CancelToken, Outcome, Pool, StreamOptions, Weight, Window};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{CParameter, compress_bound};
 
@@ -74,28 +73,29 @@ pub(crate) fn compress(
     output: impl Write + Send,
 ) -> Result<Summary, Failure> {
     let spare = Spare::default();
-    // The writer has failed: a hint for all others to stop.
-    let stopped = AtomicBool::new(false);
+    // The serial part has failed.
+    let failed = CancelToken::new();
+    let window = Window::jobs(options.blocks).weight(Weight(options.memory));
     pool.scope(|scope| {
         let stream = scope.stream(
-            Window::jobs(options.blocks).weight(Weight(options.memory)),
+            StreamOptions::new(window).cancel(&failed),
             || new_compressor(options.level),
             |mut block: Block, compressor: &mut io::Result<Compressor<'static>>| {
-                if !stopped.load(Ordering::Relaxed) {
-                    block.compress(compressor)?;
-                }
+                block.compress(compressor)?;
                 Ok(block)
             },
             Writer { output, written: 0, result: Ok(()) },
             |writer, _, compressed| {
                 writer.take(compressed, &spare);
-                stopped.store(writer.result.is_err(), Ordering::Relaxed);
+                if writer.result.is_err() {
+                    failed.cancel();
+                }
             },
         );
         let mut summary = Summary { blocks: 0, read: 0, written: 0 };
         let mut is_last = false;
         let mut outcome = Ok(());
-        while !is_last && !stopped.load(Ordering::Relaxed) {
+        while !is_last && !failed.is_cancelled() {
             let mut block = spare.take(options.block);
             match block.fill(&mut input, options.block) {
                 Ok(len) => is_last = len < options.block,
@@ -109,7 +109,7 @@ pub(crate) fn compress(
                 break;
             }
             let weight = block.weight();
-            // A stream is closed only by a panic of its serial part, which `finish` passes on.
+            // It was cancelled, or its serial part has panicked, which `finish` passes on.
             if stream.submit(block, weight).is_err() {
                 break;
             }
