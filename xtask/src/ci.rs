@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     step("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     // Doc tests are among them.
     step("test", &["test", "--workspace"]),
+    step("zstd -d", &["test", "-p", "padata", "--test", "examples", "--", "--ignored"]),
     Step {
         name: "loom",
         args: &["test", "-p", "padata", "--release", "--lib", "loom"],
