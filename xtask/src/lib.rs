@@ -7,6 +7,7 @@
 //! bench     time both                                          (bench)
 //! goldens   what the reference said once, checked without it   (goldens)
 //! mutants   break the code on purpose, see a test fail         (mutants/)
+//! stress    random streams and schedules, for as long as asked (stress)
 //! ci        the steps of CI, in order, with their times        (ci)
 //! ```
 //!
@@ -27,6 +28,7 @@ mod mutants;
 mod oracle;
 mod program;
 mod report;
+mod stress;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -132,6 +134,18 @@ const TASKS: &[Task] = &[
         operands: "[NAME...]",
         options: &[Opt::flag("--list", "only show the list")],
         run: mutants::run,
+    },
+    Task {
+        name: "stress",
+        summary: "the engine under random delays and schedules, for longer than CI has time",
+        details: "",
+        operands: "",
+        options: &[
+            Opt::value("--seconds", "N", "how long random streams run (default: 300)"),
+            Opt::value("--seed", "S", "only the stream of this seed"),
+            Opt::value("--schedules", "N", "schedules per test and scheduler (default: 100000)"),
+        ],
+        run: stress::run,
     },
     Task {
         name: "ci",

@@ -37,7 +37,7 @@ where
         if self.is_closed(&flow) {
             return Err(self.refuse(flow, Refused::Closed(job)));
         }
-        if !flow.queue.is_empty() || !self.admits(&mut flow, weight) {
+        if self.has_to_queue(&flow) || !self.admits(&mut flow, weight) {
             drop(flow);
             return self.submit_when_full(loan, job, weight);
         }
@@ -68,7 +68,7 @@ where
             while let Some((job, weight)) = some.next() {
                 let mut flow = sync::lock(&self.flow);
                 let fits = |flow: &mut Flow, weight| {
-                    !self.is_closed(flow) && flow.queue.is_empty() && self.admits(flow, weight)
+                    !self.is_closed(flow) && !self.has_to_queue(flow) && self.admits(flow, weight)
                 };
                 if !fits(&mut flow, weight) {
                     drop(flow);
@@ -110,6 +110,11 @@ where
     fn refuse(&self, mut flow: MutexGuard<'_, Flow>, refused: Refused<J>) -> Refused<J> {
         flow.refused += 1;
         refused
+    }
+
+    /// Whether others wait, and the thread can wait as well. Callbacks cannot, and do not have to.
+    fn has_to_queue(&self, flow: &Flow) -> bool {
+        !flow.queue.is_empty() && frame::patience(self.origin) == Patience::Sleep
     }
 
     fn is_closed(&self, flow: &Flow) -> bool {
@@ -288,7 +293,7 @@ where
             if self.is_closed(&flow) {
                 return Err(self.refuse(flow, Refused::Closed(job)));
             }
-            if flow.queue.is_empty() && self.admits(&mut flow, weight) {
+            if self.admits(&mut flow, weight) {
                 let seq = self.put(&mut flow, Ok(job), weight);
                 self.publish(flow, 1, loan);
                 return Ok(seq);
