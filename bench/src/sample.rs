@@ -211,6 +211,44 @@ impl Samples {
     }
 }
 
+/// How the samples of several plans came about, for one line below all their tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// The fewest and the most of a plan.
+    rounds: Option<(usize, usize)>,
+    repeated: usize,
+    polluted: usize,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, samples: &Samples) {
+        let rounds = samples.rounds();
+        let (fewest, most) = self.rounds.unwrap_or((rounds, rounds));
+        self.rounds = Some((fewest.min(rounds), most.max(rounds)));
+        self.repeated += samples.repeated;
+        self.polluted += samples.polluted;
+    }
+
+    pub(crate) fn footnote(&self) -> String {
+        let (fewest, most) = self.rounds.unwrap_or_default();
+        format!(
+            "medians of {fewest} to {most} interleaved rounds; ratios per round; {} samples \
+             repeated because of steal, {} kept in spite of it",
+            self.repeated, self.polluted
+        )
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let (fewest, most) = self.rounds.unwrap_or_default();
+        json!({
+            "rounds_min": fewest,
+            "rounds_max": most,
+            "repeated": self.repeated,
+            "polluted": self.polluted,
+        })
+    }
+}
+
 /// The time that the hypervisor gave to others while this machine wanted to run.
 #[derive(Clone, Copy, Debug)]
 struct Steal {

@@ -1,4 +1,4 @@
-//! Medians, and ratios of samples that were taken side by side.
+//! Medians, ratios of samples that were taken side by side, and where they begin to win.
 
 use serde_json::{Value, json};
 
@@ -40,9 +40,27 @@ impl Summary {
     }
 }
 
+/// The smallest size from which on something always wins.
+pub(crate) fn smallest_that_wins(wins: &[(u64, bool)]) -> Option<u64> {
+    let tail = wins.iter().rev().take_while(|(_, wins)| *wins);
+    tail.last().map(|&(size, _)| size)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn break_even_is_where_it_stays_worth_it() {
+        let wins = |wins: &[bool]| {
+            let sizes: Vec<_> = (1..).zip(wins.iter().copied()).collect();
+            smallest_that_wins(&sizes)
+        };
+        assert_eq!(wins(&[false, true, false, true, true]), Some(4));
+        assert_eq!(wins(&[true, true]), Some(1));
+        assert_eq!(wins(&[true, false]), None);
+        assert_eq!(wins(&[]), None);
+    }
 
     #[test]
     fn the_median_of_an_even_number_lies_between() {

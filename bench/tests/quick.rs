@@ -84,6 +84,18 @@ fn break_even() {
 }
 
 #[test]
+fn ordered() {
+    let json = quick("ordered");
+    assert_numbers(rows(&json), &["threads", "work_ns", "ns_per_job", "speedup"]);
+    for way in ["serial", "padata", "padata-submit", "pariter", "plmap", "channel-btreemap"] {
+        assert!(rows(&json).iter().any(|row| row["impl"] == way), "{way}");
+    }
+    assert!(json["break_even_ns"]["2"].get("padata").is_some());
+    assert!(!json["verdict"].as_array().unwrap().is_empty());
+    assert_eq!(json["window"], 4096);
+}
+
+#[test]
 fn mistakes_end_with_a_sentence() {
     for args in [&[][..], &["speed"], &["clear", "--no"], &["clear", "--threads=0"]] {
         let output = bench(args);

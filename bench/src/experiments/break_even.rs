@@ -19,7 +19,7 @@ use crate::outcome::Outcome;
 use crate::report::{self, Table};
 use crate::sample::{Plan, Rounds};
 use crate::settings::{self, Settings};
-use crate::stats::Summary;
+use crate::stats::{self, Summary};
 use crate::work::{Load, Pace, Shape};
 
 const TOTALS_US: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
@@ -55,7 +55,7 @@ pub(crate) fn run(settings: &Settings, pace: Pace) -> Result<Outcome> {
         let of_case = rows.iter().filter(|row| row.case == case);
         let wins: Vec<(u64, bool)> =
             of_case.clone().map(|row| (row.total_us, row.job < row.serial)).collect();
-        break_even.insert(case.to_owned(), smallest_that_wins(&wins).into());
+        break_even.insert(case.to_owned(), stats::smallest_that_wins(&wins).into());
         for row in of_case {
             let mut cells = vec![row.total_us.to_string(), case.to_owned()];
             cells.extend([row.serial, row.job].map(|seconds| format!("{:.2}", seconds * 1e6)));
@@ -183,28 +183,5 @@ fn warm_up() {
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_micros(20) {
         std::hint::spin_loop();
-    }
-}
-
-/// The smallest size from which on the helper is always worth it.
-fn smallest_that_wins(wins: &[(u64, bool)]) -> Option<u64> {
-    let tail = wins.iter().rev().take_while(|(_, wins)| *wins);
-    tail.last().map(|&(total, _)| total)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn break_even_is_where_it_stays_worth_it() {
-        let wins = |wins: &[bool]| {
-            let sizes: Vec<_> = (1..).zip(wins.iter().copied()).collect();
-            smallest_that_wins(&sizes)
-        };
-        assert_eq!(wins(&[false, true, false, true, true]), Some(4));
-        assert_eq!(wins(&[true, true]), Some(1));
-        assert_eq!(wins(&[true, false]), None);
-        assert_eq!(wins(&[]), None);
     }
 }

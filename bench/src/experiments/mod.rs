@@ -3,6 +3,7 @@
 mod break_even;
 mod chunks;
 mod clear;
+mod ordered;
 mod page_init;
 mod pin;
 mod pin_child;
@@ -24,7 +25,7 @@ pub(crate) struct Experiment {
     pub(crate) run: fn(&Settings, Pace) -> Result<Outcome>,
 }
 
-static ALL: [Experiment; 8] = [
+static ALL: [Experiment; 9] = [
     Experiment {
         name: "page-init",
         summary: "first touch of 4 GiB of page descriptors (the kernel's deferred page init)",
@@ -64,6 +65,11 @@ static ALL: [Experiment; 8] = [
         name: "break-even",
         summary: "how much work is worth a helper",
         run: break_even::run,
+    },
+    Experiment {
+        name: "ordered",
+        summary: "jobs with results in order: what one costs, beside what others offer",
+        run: ordered::run,
     },
 ];
 
