@@ -96,6 +96,19 @@ fn ordered() {
 }
 
 #[test]
+fn pcrypt() {
+    let json = quick("pcrypt");
+    assert_eq!(rows(&json).len(), 8);
+    let numbers = ["bytes", "in_flight", "mode", "hogs", "serial_ops", "pinned_ops", "free_ops"];
+    assert_numbers(rows(&json), &numbers);
+    for row in rows(&json) {
+        assert!(row["free_over_pinned"]["median"].is_number());
+        assert!(row["pinned_latency_us"]["p99"].is_number());
+    }
+    assert_eq!(json["break_even"].as_array().unwrap().len(), 4);
+}
+
+#[test]
 fn mistakes_end_with_a_sentence() {
     for args in [&[][..], &["speed"], &["clear", "--no"], &["clear", "--threads=0"]] {
         let output = bench(args);

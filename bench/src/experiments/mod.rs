@@ -5,6 +5,7 @@ mod chunks;
 mod clear;
 mod ordered;
 mod page_init;
+mod pcrypt;
 mod pin;
 mod pin_child;
 mod populate;
@@ -25,7 +26,7 @@ pub(crate) struct Experiment {
     pub(crate) run: fn(&Settings, Pace) -> Result<Outcome>,
 }
 
-static ALL: [Experiment; 9] = [
+static ALL: [Experiment; 10] = [
     Experiment {
         name: "page-init",
         summary: "first touch of 4 GiB of page descriptors (the kernel's deferred page init)",
@@ -70,6 +71,11 @@ static ALL: [Experiment; 9] = [
         name: "ordered",
         summary: "jobs with results in order: what one costs, beside what others offer",
         run: ordered::run,
+    },
+    Experiment {
+        name: "pcrypt",
+        summary: "encryption in order: free workers against pinned ones, beside busy threads",
+        run: pcrypt::run,
     },
 ];
 
