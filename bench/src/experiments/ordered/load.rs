@@ -21,7 +21,7 @@ impl Load {
     /// Jobs that take about `work_ns` each in the serial loop, fold included; none at all for 0.
     pub(super) fn calibrate(pace: Pace, work_ns: u64) -> Self {
         const TRY: Duration = Duration::from_millis(2);
-        const TRIES: usize = 5;
+        const TRIES: usize = 9;
         if work_ns == 0 {
             return Load { iterations: 0 };
         }

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::hint;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -41,14 +44,14 @@ pub(super) struct Rival<'a> {
 /// Streams of others: what a no-op costs is compared with these.
 pub(super) const STREAMING: [&str; 4] = ["pariter", "plmap", "channel-btreemap", "tbb"];
 
-/// How the same jobs do without any order: an equal share for each thread.
+/// How the same jobs do on plain threads, without any order: what there is to be had.
 pub(super) const UNORDERED: &str = "unordered";
 
 /// All ways with so many threads.
 pub(super) fn rivals(threads: usize, tbb: Option<&Tbb>) -> Result<Vec<Rival<'_>>> {
     let mut rivals = Vec::new();
     let mut add = |name, workers, run| rivals.push(Rival { name, threads, workers, run });
-    add(UNORDERED, None, Box::new(move |load, jobs| unordered(threads, load, jobs)) as Run<'_>);
+    add(UNORDERED, None, Box::new(move |load, jobs| Ok(unordered(threads, load, jobs))) as Run<'_>);
 
     let pool = || settings::pool(threads);
     let (each, all, one) = (pool(), pool(), pool());
@@ -212,19 +215,37 @@ fn rayon_batches(pool: &rayon::ThreadPool, load: Load, jobs: u64) -> u64 {
     })
 }
 
-fn unordered(threads: usize, load: Load, jobs: u64) -> Result<Ran> {
-    let share = |thread: usize| jobs * thread as u64 / threads as u64;
-    let work = |thread: usize| {
-        (share(thread)..share(thread + 1)).fold(0, |state, index| fold(state, load.job(index)))
-    };
-    let begin = Instant::now();
-    thread::scope(|scope| {
-        for thread in 1..threads {
-            scope.spawn(move || std::hint::black_box(work(thread)));
+/// Chunks from a common counter: a thread that comes late does less. The clock begins when all are
+/// there, as in `calibrate`.
+fn unordered(threads: usize, load: Load, jobs: u64) -> Ran {
+    let chunk = (jobs / (64 * threads as u64)).max(1);
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut state = 0;
+        loop {
+            let from = next.fetch_add(chunk, Ordering::Relaxed);
+            if from >= jobs {
+                return state;
+            }
+            let chunk = from..jobs.min(from + chunk);
+            state = chunk.fold(state, |state, index| fold(state, load.job(index)));
         }
-        std::hint::black_box(work(0));
+    };
+    let start = Barrier::new(threads);
+    let begin = thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| {
+                start.wait();
+                hint::black_box(work());
+            });
+        }
+        start.wait();
+        let begin = Instant::now();
+        hint::black_box(work());
+        // The scope waits for the others.
+        begin
     });
-    Ok(Ran { seconds: begin.elapsed().as_secs_f64(), fold: None })
+    Ran { seconds: begin.elapsed().as_secs_f64(), fold: None }
 }
 
 #[cfg(test)]
