@@ -104,6 +104,7 @@ fn pcrypt() {
     for row in rows(&json) {
         assert!(row["free_over_pinned"]["median"].is_number());
         assert!(row["pinned_latency_us"]["p99"].is_number());
+        assert!(row["free_calls_per_1000"].is_number());
     }
     assert_eq!(json["break_even"].as_array().unwrap().len(), 4);
 }

@@ -12,7 +12,7 @@ mod latency;
 mod seal;
 mod ways;
 
-use std::cell::RefCell;
+use std::cell::{Cell as Count, RefCell};
 use std::time::{Duration, Instant};
 
 use padata::{Histogram, Pool};
@@ -100,7 +100,7 @@ pub(crate) fn run(settings: &Settings, _: Pace) -> Result<Outcome> {
 
     report::say(&format!(
         "\nfree: {threads} threads in all; pinned: {} workers and the thread that submits; \
-         ops per second",
+         ops per second; calls: of helpers, by the stream",
         bench.workers.len()
     ));
     report::say(&tally.footnote());
@@ -127,6 +127,8 @@ struct Cell {
     free: f64,
     over_pinned: Summary,
     over_serial: Summary,
+    /// Helpers that the stream has called, per thousand requests.
+    calls: f64,
     free_latency: Histogram,
     pinned_latency: Histogram,
 }
@@ -143,6 +145,7 @@ impl Cell {
             "free_ops": self.free,
             "free_over_pinned": self.over_pinned.json(),
             "free_over_serial": self.over_serial.json(),
+            "free_calls_per_1000": self.calls,
             "free_latency_us": latency::json(&self.free_latency),
             "pinned_latency_us": latency::json(&self.pinned_latency),
         })
@@ -178,17 +181,19 @@ impl Bench {
         }
         let expected = sealer.expected(&counts);
         let latencies: Vec<_> = ways.iter().map(|_| RefCell::new(Histogram::new())).collect();
+        let calls = Count::new(0);
         let mut plan = Plan::new();
         let mut variants = Vec::new();
         for (index, way) in ways.iter().enumerate() {
             let (requests, expected) = (counts[index], expected[index]);
-            let (sealer, latency) = (&sealer, &latencies[index]);
+            let (sealer, latency, calls) = (&sealer, &latencies[index], &calls);
             variants.push(plan.add(move || {
                 sealer.reset();
                 let ran = way(requests)?;
                 if ran.fold != expected {
                     return Err(format!("wrong results, or not in order: {case:?}").into());
                 }
+                calls.set(calls.get() + ran.calls);
                 if let Some(measured) = ran.latency {
                     latency.borrow_mut().merge(&measured);
                 }
@@ -206,6 +211,7 @@ impl Bench {
             free: ops(2),
             over_pinned: samples.ratio(variants[1], variants[2]),
             over_serial: samples.ratio(variants[0], variants[2]),
+            calls: 1e3 * calls.get() as f64 / timed.count().max(1) as f64,
             free_latency: timed,
             pinned_latency: pinned,
         })
@@ -237,6 +243,7 @@ fn print(cells: &[Cell]) {
         "free/pinned",
         "free/serial",
         "min..max",
+        "calls/1000",
         "free mean",
         "p50",
         "p99",
@@ -251,6 +258,7 @@ fn print(cells: &[Cell]) {
         row.extend([cell.serial, cell.pinned, cell.free].map(|ops| format!("{ops:.0}")));
         row.push(format!("{:.2}", cell.over_pinned.median));
         row.extend(cell.over_serial.cells(2));
+        row.push(format!("{:.2}", cell.calls));
         row.extend(latency::cells(&cell.free_latency));
         row.extend(latency::cells(&cell.pinned_latency));
         table.row(row);
@@ -303,7 +311,7 @@ mod tests {
     fn a_sample_fills_the_window_and_takes_its_time() {
         let way = |requests: u64| {
             let seconds = requests as f64 * 1e-6 + 50e-6;
-            Ok(Ran { seconds, fold: None, latency: None })
+            Ok(Ran { seconds, fold: None, latency: None, calls: 0 })
         };
         let requests = fitting(0.040, 8, way).unwrap();
         assert!((30_000..50_000).contains(&requests), "{requests}");

@@ -17,13 +17,15 @@ pub(super) struct Ran {
     pub(super) fold: Option<u64>,
     /// From submission to callback, where that was measured.
     pub(super) latency: Option<Histogram>,
+    /// How often a stream has called a helper.
+    pub(super) calls: u64,
 }
 
 /// In the submitting thread.
 pub(super) fn serial(sealer: &Sealer, requests: u64) -> Ran {
     let begin = Instant::now();
     let state = (0..requests).try_fold(0, |state, number| fold(Some(state), sealer.seal(number)));
-    Ran { seconds: begin.elapsed().as_secs_f64(), fold: state, latency: None }
+    Ran { seconds: begin.elapsed().as_secs_f64(), fold: state, latency: None, calls: 0 }
 }
 
 /// A stream. Who submits waits for room: with one in flight, for the callback of the request before.
@@ -40,9 +42,16 @@ pub(super) fn free(sealer: &Sealer, pool: &Pool, requests: u64, latency: bool) -
             stream.submit(number, 1).map_err(|refused| refused.to_string())?;
         }
         // All but what is still in flight: there is no looking at a stream that has ended.
-        let latency = if latency { stream.stats().latency } else { None };
+        let stats = latency.then(|| stream.stats());
         let fold = stream.finish();
-        Ok::<_, String>(Ran { seconds: begin.elapsed().as_secs_f64(), fold, latency })
+        let seconds = begin.elapsed().as_secs_f64();
+        let calls = stats.as_ref().map_or(0, |stats| stats.calls);
+        Ok::<_, String>(Ran {
+            seconds,
+            fold,
+            latency: stats.and_then(|stats| stats.latency),
+            calls,
+        })
     });
     Ok(ran?)
 }
@@ -99,7 +108,7 @@ pub(super) fn pinned(sealer: &Sealer, cpus: &[usize], requests: u64) -> Result<R
             }
         }
         let seconds = begin.elapsed().as_secs_f64();
-        Ok(Ran { seconds, fold: state, latency: Some(latency) })
+        Ok(Ran { seconds, fold: state, latency: Some(latency), calls: 0 })
     })
 }
 
