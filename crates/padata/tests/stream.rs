@@ -259,10 +259,13 @@ fn a_parallel_part_helps_the_stream_it_waits_for() {
         // One helper, and it is kept: so what is queued stays queued.
         let gate = Arc::new(Barrier::new(2));
         let kept = Arc::clone(&gate);
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&begun);
         let busy = Arc::new(pool.stream(
             at_once(3),
             || (),
             move |n: u32, ()| {
+                count.fetch_add(1, SeqCst);
                 if n == 0 {
                     kept.wait();
                     kept.wait();
@@ -290,6 +293,7 @@ fn a_parallel_part_helps_the_stream_it_waits_for() {
         );
         outer.submit((), 1).unwrap();
         let () = outer.finish();
+        assert_eq!(begun.load(SeqCst), 3, "1 and 2 as well");
         gate.wait();
         let ran = Arc::into_inner(busy).unwrap().finish();
         let here = Some(thread::current().id());

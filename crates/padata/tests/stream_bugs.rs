@@ -86,6 +86,8 @@ fn bug_5_a_stream_may_go_in_its_own_callback_or_at_any_time() {
                 *slot.lock().unwrap() = Some(stream);
             }
             match round % 4 {
+                // So that it is dropped there and not here, while the helper is still inside.
+                0 if pool.threads().get() > 1 => told.recv().unwrap(),
                 1 => drop(pool),
                 2 => {
                     let slot = Arc::clone(&slot);

@@ -505,7 +505,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/padata/src/stream/admit.rs",
         from: "let all = flow.producer.tail();",
         to: "let all = self.ring.retired();",
-        test: modelled("shuttle", &["streams_while_the_pool_changes"]),
+        test: modelled("shuttle", &["streams_that_nobody_waits_for"]),
     },
     Mutant {
         name: "weights are never given back",
@@ -610,7 +610,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/padata/src/pool/board.rs",
         from: "self.sit_down_where(|posting| posting.is_open)",
         to: "None",
-        test: modelled("shuttle", &["streams_while_the_pool_changes"]),
+        test: modelled("shuttle", &["streams_that_nobody_waits_for"]),
     },
     Mutant {
         name: "helpers for serial work",

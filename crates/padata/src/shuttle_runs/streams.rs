@@ -163,6 +163,40 @@ fn streams_that_submit_to_streams() {
     });
 }
 
+/// Several submit, and then nobody does anything for the stream any more: what was submitted is
+/// run all the same, whatever becomes of the pool meanwhile.
+#[test]
+fn streams_that_nobody_waits_for() {
+    check(|| {
+        let pool = Arc::new(some_pool());
+        let ended = Arc::new(Counter::default());
+        let count = Arc::clone(&ended);
+        let stream = Arc::new(pool.stream(
+            some_options(),
+            || (),
+            |_: usize, ()| thread::yield_now(),
+            (),
+            move |(), _, _| count.add_one(),
+        ));
+        let submitters: Vec<_> = (0..2)
+            .map(|_| {
+                let (pool, stream) = (Arc::clone(&pool), Arc::clone(&stream));
+                thread::spawn(move || {
+                    for job in 0..3 {
+                        resize(&pool);
+                        stream.submit(job, 1).unwrap();
+                    }
+                    // Neither the last stream nor the last pool: that would wait.
+                    (pool, stream)
+                })
+            })
+            .collect();
+        let ends: Vec<_> = submitters.into_iter().map(|it| it.join().unwrap()).collect();
+        ended.wait_for(6);
+        drop((ends, stream));
+    });
+}
+
 /// A stream that is dropped within its own callback, and whose pool is dropped at any time.
 #[test]
 fn streams_dropped_anywhere() {
