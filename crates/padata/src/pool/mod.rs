@@ -26,6 +26,7 @@ use crate::topology::{CpuSet, Topology};
 
 use board::{Board, PostingId, Ticket};
 use guests::Guests;
+pub(crate) use guests::is_helper;
 pub(crate) use placement::{Place, Placement, Wish};
 pub use size::available_threads;
 use size::{LimitsCache, Size};
@@ -524,6 +525,7 @@ impl Crew {
 
     /// A helper's life.
     fn help(crew: &Arc<Self>) {
+        guests::become_helper();
         Crew::start_missing(crew, STARTS_PER_HELPER);
         let place = Place::default();
         let mut board = sync::lock(&crew.board);

@@ -4,7 +4,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use shuttle::sync::{Arc, Mutex, mpsc};
+use shuttle::sync::{Arc, Condvar, Mutex, mpsc};
 use shuttle::thread;
 
 use crate::claim::Weight;
@@ -32,6 +32,30 @@ fn some_options() -> StreamOptions {
         0 => options.serial_cpus([CpuId(0)].into_iter().collect::<CpuSet>()),
         _ => options,
     }
+}
+
+/// Counts, and wakes who waits for a number.
+#[derive(Default)]
+struct Counter(Mutex<usize>, Condvar);
+
+impl Counter {
+    fn add_one(&self) {
+        *self.0.lock().unwrap() += 1;
+        self.1.notify_all();
+    }
+
+    fn wait_for(&self, number: usize) {
+        let mut count = self.0.lock().unwrap();
+        while *count < number {
+            count = self.1.wait(count).unwrap();
+        }
+        assert_eq!(*count, number);
+    }
+}
+
+/// shuttle's second scheduler refuses tests of one thread.
+fn another_thread() -> thread::JoinHandle<()> {
+    thread::spawn(thread::yield_now)
 }
 
 fn resize(pool: &Pool) {
@@ -116,50 +140,35 @@ fn streams_of_several_submitters_and_a_device() {
     });
 }
 
-/// Jobs of one stream that submit to it and to another one, and take what is refused for done.
+/// Jobs that submit to another stream, and take what is refused for done.
 #[test]
 fn streams_that_submit_to_streams() {
     check(|| {
+        let other = another_thread();
         let pool = some_pool();
-        let delivered = Arc::new(AtomicUsize::new(0));
-        let count = |delivered: &Arc<AtomicUsize>| {
-            let delivered = Arc::clone(delivered);
-            move |(): &mut (), _: Seq, _: Outcome<()>| {
-                delivered.fetch_add(1, SeqCst);
-            }
+        let ended = Arc::new(Counter::default());
+        let count = |ended: &Arc<Counter>| {
+            let ended = Arc::clone(ended);
+            move |(): &mut (), _: Seq, _: Outcome<()>| ended.add_one()
         };
-        let inner = Arc::new(pool.stream(
-            some_options(),
-            || (),
-            |_: usize, ()| thread::yield_now(),
-            (),
-            count(&delivered),
-        ));
-        let refused = Arc::new(AtomicUsize::new(0));
+        let work = |_: usize, (): &mut ()| thread::yield_now();
+        let inner = pool.stream(some_options(), || (), work, (), count(&ended));
         let parallel = {
-            let (inner, refused) = (Arc::clone(&inner), Arc::clone(&refused));
+            let ended = Arc::clone(&ended);
             move |job: usize, (): &mut ()| match inner.submit(job, 1) {
                 Ok(_) => {}
-                Err(Refused::WouldDeadlock(_)) => {
-                    refused.fetch_add(1, SeqCst);
-                }
+                Err(Refused::WouldDeadlock(_)) => ended.add_one(),
                 Err(other) => panic!("{other}"),
             }
         };
-        let outer = pool.stream(some_options(), || (), parallel, (), count(&delivered));
+        let outer = pool.stream(some_options(), || (), parallel, (), count(&ended));
         for job in 0..4 {
             outer.submit(job, 1).unwrap();
         }
-        let () = outer.finish();
-        // The streams' closures are gone with them, but a helper may be late with its loan.
-        let inner = loop {
-            match Arc::strong_count(&inner) {
-                1 => break Arc::try_unwrap(inner).expect("nobody else has it"),
-                _ => thread::yield_now(),
-            }
-        };
-        let () = inner.finish();
-        assert_eq!(delivered.load(SeqCst) + refused.load(SeqCst), 8);
+        // With it goes the inner one, which has to come to its end all the same.
+        drop(outer);
+        ended.wait_for(8);
+        other.join().unwrap();
     });
 }
 
@@ -201,8 +210,9 @@ fn streams_that_nobody_waits_for() {
 #[test]
 fn streams_dropped_anywhere() {
     check(|| {
+        let other = another_thread();
         let pool = some_pool();
-        let (submitted, delivered) = (roll(4) + 1, Arc::new(AtomicUsize::new(0)));
+        let (submitted, delivered) = (roll(4) + 1, Arc::new(Counter::default()));
         let own: Arc<Mutex<Option<Stream<'static, usize, ()>>>> = Arc::default();
         let (inside, told) = (Arc::clone(&own), Arc::clone(&delivered));
         let stream = pool.stream(
@@ -213,24 +223,21 @@ fn streams_dropped_anywhere() {
             move |(), _, _| {
                 let own = inside.lock().unwrap().take();
                 drop(own);
-                told.fetch_add(1, SeqCst);
+                told.add_one();
             },
         );
         for job in 0..submitted {
             stream.submit(job, 1).unwrap();
         }
-        let mut place = own.lock().unwrap();
-        *place = Some(stream);
-        drop(place);
+        *own.lock().unwrap() = Some(stream);
         if roll(2) == 0 {
             drop(pool);
         }
         // If no callback came by any more it is dropped here.
         let left = own.lock().unwrap().take();
         drop(left);
-        while delivered.load(SeqCst) < submitted {
-            thread::yield_now();
-        }
+        delivered.wait_for(submitted);
+        other.join().unwrap();
     });
 }
 

@@ -347,15 +347,17 @@ where
         }
     }
 
-    /// Sleeps until something is retired after `seen`, or changes otherwise.
+    /// Sleeps until something is retired after `seen`, or changes otherwise; not if there is a turn
+    /// for this thread to take.
     pub(super) fn sleep_unless_changed<'a>(
         &'a self,
         mut flow: MutexGuard<'a, Flow>,
         seen: Ticket,
     ) -> MutexGuard<'a, Flow> {
         sync::transition();
-        // Asked under the lock: who retires comes to the lock before it tells anybody.
-        if self.ring.ask(seen) {
+        // Asked under the lock: who retires comes to the lock before it tells anybody, and so does
+        // who parks a turn that is for this thread.
+        if !self.is_parked_for(&flow, &Seat::caller()) && self.ring.ask(seen) {
             flow.sleepers += 1;
             flow = sync::wait(&self.changed, flow);
             flow.sleepers -= 1;

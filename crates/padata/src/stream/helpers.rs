@@ -99,20 +99,11 @@ where
         loop {
             while self.help(loan, &mut shelf.scratch) {}
             let seen = self.ring.retired();
-            let mut flow = sync::lock(&self.flow);
-            if seen == flow.producer.tail() {
+            if seen == sync::lock(&self.flow).producer.tail() {
                 return;
             }
-            drop(flow);
-            let is_ours = !matches!(self.retirer, Retirer::On(_));
-            let is_changed = || self.ring.retired() != seen || is_ours && self.may_take_parked();
-            if sync::idle_until(is_changed) {
-                continue;
-            }
-            flow = sync::lock(&self.flow);
-            // Unless there is a turn that we can take.
-            if flow.parked.is_none() || !is_ours {
-                drop(self.sleep_unless_changed(flow, seen));
+            if !sync::idle_until(|| self.ring.retired() != seen) {
+                drop(self.sleep_unless_changed(sync::lock(&self.flow), seen));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::erase::Loan;
+use crate::pool;
 use crate::ring::{Baton, Turn};
 use crate::seat::Seat;
 use crate::sync::{self, Arc, Ordering};
@@ -185,15 +186,22 @@ where
             return None;
         }
         let mut flow = sync::lock(&self.flow);
-        match self.retirer {
-            Retirer::Anyone => self.unpark(&mut flow),
-            // Helpers do not ask: there is `serve`. The caller only if there is nobody else.
-            Retirer::On(_) if seat.is_caller() && flow.serial == SerialHelper::Absent => {
-                self.unpark(&mut flow)
+        self.is_parked_for(&flow, seat).then(|| self.unpark(&mut flow)).flatten()
+    }
+
+    /// Whether there is a parked turn that this thread may take.
+    pub(super) fn is_parked_for(&self, flow: &Flow, seat: &Seat<'_>) -> bool {
+        flow.parked.is_some()
+            && match self.retirer {
+                Retirer::Anyone => true,
+                // At work for the stream, helpers do not ask: there is `serve`. Others leave it to
+                // who was called, but for a helper that waits: it may be the only one, and the one
+                // that was called. (Random schedules found one that waited for itself.)
+                Retirer::On(_) => {
+                    seat.is_caller() && flow.serial != SerialHelper::There && pool::is_helper()
+                }
+                Retirer::Consumer => seat.is_caller(),
             }
-            Retirer::On(_) => None,
-            Retirer::Consumer => seat.is_caller().then(|| self.unpark(&mut flow)).flatten(),
-        }
     }
 
     // The consumer
@@ -245,6 +253,10 @@ where
             return self.serve(cpus, Some(turn), seat);
         }
         self.park_in(&mut flow, turn);
+        if flow.sleepers > 0 {
+            // A helper may be among them.
+            self.changed.notify_all();
+        }
         if flow.serial != SerialHelper::Absent {
             return;
         }
