@@ -46,6 +46,7 @@
 //! | `pace` | how long jobs of a stream take, and what follows from it |
 //! | `ring` | the slots of ordered jobs and their baton; write-once result slots (unsafe) |
 //! | `erase` | borrowed work on threads that live longer (unsafe) |
+//! | `frame` | which callbacks of streams a thread is inside |
 //! | `seat` | what work may ask of the thread that runs it |
 //! | `panics` | which panic the caller sees |
 //! | `stats`, `histogram`, `trace` | counts, times, and a timeline |
@@ -75,6 +76,7 @@ pub use trace::Trace;
 
 mod claim;
 mod erase;
+mod frame;
 mod histogram;
 mod job;
 mod map;

@@ -21,6 +21,9 @@ use crate::sync::{self, Arc, AtomicBool, Clock, Mutex, Ordering};
 /// Jobs that a thread claims at once, at most.
 const MAX_BATCH: usize = 1024;
 
+/// Indexes that one ring is for, at most: far fewer than tickets can tell apart.
+const AT_ONCE_MAX: usize = 1 << 30;
+
 /// The caller alone looks at the clock about this often, to see whether helpers are worth it.
 const LOOK_NANOS: u64 = 20_000;
 
@@ -78,10 +81,29 @@ impl Pool {
         let mut left = range;
         let mut own = None;
         alone(&mut left, self.threads(), |i| g(i, f(i, own.get_or_insert_with(&scratch))))?;
-        if left.is_empty() {
-            return Ok(());
+        while !left.is_empty() {
+            let end = left.start.saturating_add(AT_ONCE_MAX).min(left.end);
+            let some = left.start..end;
+            left.start = end;
+            self.spread_ordered(some, window, &scratch, &f, &mut g, &mut own)?;
         }
+        Ok(())
+    }
 
+    /// The same, with helpers from the beginning.
+    fn spread_ordered<S, T, E>(
+        &self,
+        left: Range<usize>,
+        window: Window,
+        scratch: &(impl Fn() -> S + Sync),
+        f: &(impl Fn(usize, &mut S) -> T + Sync),
+        g: &mut (impl FnMut(usize, T) -> Result<(), E> + Send),
+        own: &mut Option<S>,
+    ) -> Result<(), E>
+    where
+        T: Send,
+        E: Send,
+    {
         let window = window.most_jobs().min(left.len());
         let serial = Serial {
             g,
@@ -113,9 +135,8 @@ impl Pool {
         let work = |seat: &Seat<'_>, loan: &Arc<Loan>| run.work(&mut None, seat, loan);
         self.share(run.threads - 1, &work, |loan, posted| {
             *sync::lock(&run.seats) = posted.as_ref().map(Posted::seats);
-            run.work(&mut own, &Seat::caller(), loan);
+            run.work(own, &Seat::caller(), loan);
         });
-        drop(own);
         let panic = run.panic.into_payload();
         match run.ring.into_serial().end {
             Some(End::Error(error)) => {
@@ -123,11 +144,14 @@ impl Pool {
                 Err(error)
             }
             Some(End::Panic(payload)) => {
-                panics::discard_value(panic);
+                panics::discard_value((panic, own.take()));
                 panic::resume_unwind(payload)
             }
             Some(End::NoResult) | None => match panic {
-                Some(payload) => panic::resume_unwind(payload),
+                Some(payload) => {
+                    panics::discard_value(own.take());
+                    panic::resume_unwind(payload)
+                }
                 None => Ok(()),
             },
         }
@@ -250,6 +274,9 @@ where
                 return Left::ForNow;
             }
             if seat.is_wanted_elsewhere() {
+                // Jobs that were let in after somebody had asked are told of by who lets in the
+                // next ones; that may not be us.
+                self.tell(loan);
                 return Left::Early;
             }
         }
@@ -393,7 +420,9 @@ where
         let away = std::mem::take(&mut *sync::lock(&self.away));
         let seats = *sync::lock(&self.seats);
         if let Some(seats) = seats.filter(|_| !self.is_all_claimed()) {
-            (0..away).for_each(|_| seats.add());
+            for _ in 0..away {
+                let _ = seats.add();
+            }
         }
     }
 }

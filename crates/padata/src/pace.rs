@@ -20,6 +20,10 @@ const SERIAL_TIMES: u64 = 4;
 /// A wake-up costs about this much, all threads together.
 pub(crate) const WAKE_NANOS: u64 = 50_000;
 
+/// Helpers without work stay awake for no longer than this. It is long enough for the kernel to
+/// notice that two threads want one CPU while another is free.
+const LINGER_MAX: u64 = 2_000_000;
+
 /// Of batches of one job, one in so many is timed once there is an estimate.
 const SAMPLE_ONE_IN: u64 = 8;
 
@@ -33,6 +37,10 @@ pub(crate) struct Pace {
     serial: AtomicU64,
     /// How long, in nanoseconds, jobs have kept submitters busy with hardly a pause.
     strain: AtomicU64,
+    /// How long helpers stay awake without work.
+    linger: AtomicU64,
+    /// When a helper last left, by the clock of the stream.
+    left: AtomicU64,
     /// When a submitter was last through with a job, by the clock of the stream.
     busy_until: AtomicU64,
 }
@@ -43,6 +51,8 @@ impl Pace {
             nanos: AtomicU64::new(UNKNOWN),
             serial: AtomicU64::new(UNKNOWN),
             strain: AtomicU64::new(0),
+            linger: AtomicU64::new(0),
+            left: AtomicU64::new(0),
             busy_until: AtomicU64::new(0),
         }
     }
@@ -103,9 +113,27 @@ impl Pace {
         self.strain.load(Ordering::Relaxed)
     }
 
-    /// A helper was called.
-    pub(crate) fn relax(&self) {
+    /// A helper is called. If one has left a moment ago, it should have stayed: from now on they
+    /// stay longer.
+    pub(crate) fn called(&self, now: u64) {
         self.strain.store(0, Ordering::Relaxed);
+        let is_back_soon = now.saturating_sub(self.left.load(Ordering::Relaxed)) < LINGER_MAX;
+        let linger = match self.linger.load(Ordering::Relaxed) {
+            _ if !is_back_soon => 0,
+            0 => WAKE_NANOS,
+            before => (2 * before).min(LINGER_MAX),
+        };
+        self.linger.store(linger, Ordering::Relaxed);
+    }
+
+    /// A helper has left, since there was nothing to do.
+    pub(crate) fn left(&self, now: u64) {
+        self.left.store(now, Ordering::Relaxed);
+    }
+
+    /// How long a helper without work stays awake, in nanoseconds.
+    pub(crate) fn linger(&self) -> u64 {
+        self.linger.load(Ordering::Relaxed)
     }
 }
 
@@ -166,6 +194,25 @@ mod tests {
         assert!(pace.nanos().unwrap() < 500);
     }
 
+    /// Who is called again and again stays awake; who is not goes to sleep.
+    #[test]
+    fn helpers_stay_where_they_are_called_again_soon() {
+        let pace = Pace::new();
+        let linger_after = |left, called| {
+            pace.left(left);
+            pace.called(called);
+            pace.linger()
+        };
+        assert_eq!(linger_after(0, 10_000_000), 0);
+        assert_eq!(linger_after(20_000_000, 20_060_000), WAKE_NANOS);
+        assert_eq!(linger_after(21_000_000, 21_500_000), 2 * WAKE_NANOS);
+        for _ in 0..9 {
+            linger_after(22_000_000, 22_100_000);
+        }
+        assert_eq!(linger_after(23_000_000, 23_100_000), LINGER_MAX);
+        assert_eq!(linger_after(24_000_000, 26_000_000), 0);
+    }
+
     #[test]
     fn pauses_relieve() {
         let pace = Pace::new();
@@ -176,7 +223,7 @@ mod tests {
         assert_eq!(strained(1000, 1400), 400);
         assert_eq!(strained(1500, 1900), 700, "a pause of 100");
         assert_eq!(strained(10_000, 10_100), 100);
-        pace.relax();
+        pace.called(0);
         assert_eq!(strained(10_100, 10_150), 50);
     }
 }

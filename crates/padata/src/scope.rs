@@ -153,7 +153,7 @@ impl<'env> Scope<'_, 'env> {
         // Release: the sleeping owner looks here.
         self.tasks.waiting.store(queue.tasks.len(), Ordering::Release);
         drop(queue);
-        self.seats.add();
+        let _ = self.seats.add();
         self.loan.poke();
     }
 

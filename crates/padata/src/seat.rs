@@ -37,27 +37,43 @@ pub(crate) struct Seat<'a> {
     news: Option<(&'a AtomicUsize, Cell<usize>)>,
     /// The thread was told that it is wanted elsewhere.
     is_wanted: Cell<bool>,
+    /// The thread waits for what others do, and works meanwhile.
+    waits: bool,
     host: Option<&'a dyn Host>,
 }
 
 impl<'a> Seat<'a> {
     /// The seat of the caller: it stays to the end and is never moved.
     pub(crate) fn caller() -> Seat<'static> {
-        Seat { news: None, is_wanted: Cell::new(false), host: None }
+        Seat { news: None, is_wanted: Cell::new(false), waits: false, host: None }
+    }
+
+    /// The seat of a caller that waits for others.
+    pub(crate) fn waiting() -> Seat<'static> {
+        Seat { waits: true, ..Seat::caller() }
     }
 
     /// The seat of a helper that looks at `host` when `news` has changed from `seen`.
     pub(crate) fn of(host: &'a dyn Host, news: &'a AtomicUsize, seen: usize) -> Self {
-        Seat { news: Some((news, Cell::new(seen))), is_wanted: Cell::new(false), host: Some(host) }
+        Seat {
+            news: Some((news, Cell::new(seen))),
+            is_wanted: Cell::new(false),
+            waits: false,
+            host: Some(host),
+        }
     }
 
     /// The seat of a helper that stays until the work is done.
     pub(crate) fn of_guest(host: &'a dyn Host) -> Self {
-        Seat { news: None, is_wanted: Cell::new(false), host: Some(host) }
+        Seat { news: None, is_wanted: Cell::new(false), waits: false, host: Some(host) }
     }
 
     pub(crate) fn is_caller(&self) -> bool {
         self.host.is_none()
+    }
+
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
     }
 
     /// Whether the thread should leave the work now, to be asked between two units. Once it is so

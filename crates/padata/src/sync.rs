@@ -56,6 +56,22 @@ pub(crate) fn idle_until(done: impl Fn() -> bool) -> bool {
     })
 }
 
+/// Goes on looking for `done` until `nanos` have passed, and lets others run between the looks: who
+/// will make it true may be waiting for this CPU.
+pub(crate) fn linger_until(clock: Clock, nanos: u64, done: impl Fn() -> bool) -> bool {
+    if cfg!(any(loom, shuttle)) || nanos == 0 {
+        return false;
+    }
+    let end = clock.now() + nanos;
+    while clock.now() < end {
+        yield_now();
+        if spin_until(&done) {
+            return true;
+        }
+    }
+    false
+}
+
 /// A transition at which another thread may come in between. Tests under stress wait here for a
 /// while, now and then; otherwise nothing happens.
 #[inline]
@@ -130,6 +146,11 @@ impl Clock {
         Clock(Instant::now())
     }
 
+    /// Whether it is later than `nanos`. In the models, whatever it is, it is too late.
+    pub(crate) fn is_past(self, nanos: u64) -> bool {
+        cfg!(any(loom, shuttle)) || self.now() >= nanos
+    }
+
     /// The moment at which this many nanoseconds had passed.
     pub(crate) fn instant(self, nanos: u64) -> Instant {
         self.0 + std::time::Duration::from_nanos(nanos)
@@ -193,6 +214,21 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Waits on `condvar`; as with [`lock`], poisoning means nothing here.
 pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     even_if_poisoned(condvar.wait(guard))
+}
+
+/// As [`wait`], for no longer than `nanos`. The models, in which no time passes, never come here.
+pub(crate) fn wait_for<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    nanos: u64,
+) -> MutexGuard<'a, T> {
+    #[cfg(any(loom, shuttle))]
+    {
+        let _ = nanos;
+        wait(condvar, guard)
+    }
+    #[cfg(not(any(loom, shuttle)))]
+    even_if_poisoned(condvar.wait_timeout(guard, std::time::Duration::from_nanos(nanos))).0
 }
 
 /// Takes the value out of a mutex that nobody shares any more.

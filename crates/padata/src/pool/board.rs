@@ -231,6 +231,12 @@ impl Board {
         if self.closed { 0 } else { self.helpers_max }
     }
 
+    /// Whether a helper sits nowhere: asleep, or on its way to a seat or to sleep.
+    pub(super) fn has_free_helper(&self) -> bool {
+        let inside = self.postings.iter().map(|posting| posting.inside).sum::<usize>();
+        self.started > self.missing + inside
+    }
+
     /// Whether there is a helper that can take a seat, now or later.
     pub(super) fn has_helpers(&self) -> bool {
         !self.closed && self.started > self.missing

@@ -6,28 +6,15 @@ use std::io;
 
 use crate::sync::{self, Arc, AtomicBool, JoinHandle, Mutex, Ordering};
 
-// Whether this thread is a guest: what it starts would inherit its priority. And whether it is a
-// helper of a pool.
+// Whether this thread is a guest: what it starts would inherit its priority.
 #[cfg(not(loom))]
 sync::thread_local! {
     static IS_GUEST: Cell<bool> = const { Cell::new(false) };
-    static IS_HELPER: Cell<bool> = const { Cell::new(false) };
 }
 // loom's macro does not take constants.
 #[cfg(loom)]
 sync::thread_local! {
     static IS_GUEST: Cell<bool> = Cell::new(false);
-    static IS_HELPER: Cell<bool> = Cell::new(false);
-}
-
-/// The calling thread is a helper of a pool from now on.
-pub(super) fn become_helper() {
-    IS_HELPER.with(|is_helper| is_helper.set(true));
-}
-
-/// Whether the calling thread is a helper: one that waits for helpers may wait for itself.
-pub(crate) fn is_helper() -> bool {
-    IS_HELPER.try_with(Cell::get).unwrap_or(false)
 }
 
 /// Whether the calling thread is a guest.

@@ -18,6 +18,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::erase::{Loan, lend};
+use crate::frame;
 use crate::panics;
 use crate::seat::{Host, Left, Seat};
 use crate::sync::{self, Arc, AtomicUsize, Condvar, JoinHandle, Mutex, Ordering, OwnLines};
@@ -26,7 +27,6 @@ use crate::topology::{CpuSet, Topology};
 
 use board::{Board, PostingId, Ticket};
 use guests::Guests;
-pub(crate) use guests::is_helper;
 pub(crate) use placement::{Place, Placement, Wish};
 pub use size::available_threads;
 use size::{LimitsCache, Size};
@@ -377,6 +377,17 @@ impl<'a> Posted<'a> {
     }
 }
 
+/// What became of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Somebody who has nothing else to do comes.
+    Soon,
+    /// Somebody comes who is busy elsewhere.
+    Later,
+    /// There is nobody; the seat was taken back.
+    ByNobody,
+}
+
 /// A posting that is not bound to a call. Nobody takes it down but who has it.
 pub(crate) struct Opening {
     crew: Arc<Crew>,
@@ -393,18 +404,18 @@ impl fmt::Debug for Opening {
 }
 
 impl Opening {
-    /// Offers one more seat. Says whether there is somebody to take it.
-    pub(crate) fn call(&self) -> bool {
-        let Some(id) = *sync::lock(&self.id) else { return false };
-        Seats { crew: &self.crew, id }.add();
+    /// Offers one more seat. Says who is going to take it.
+    pub(crate) fn call(&self) -> Heard {
+        let Some(id) = *sync::lock(&self.id) else { return Heard::ByNobody };
+        let is_soon = Seats { crew: &self.crew, id }.add();
         // What a call cannot start may have been asked of another thread, which starts it.
         let mut board = sync::lock(&self.crew.board);
         let is_heard = board.has_helpers();
         if !is_heard {
             // If the seat is gone, somebody came.
-            return !board.remove_seat(id);
+            return if board.remove_seat(id) { Heard::ByNobody } else { Heard::Soon };
         }
-        true
+        if is_soon { Heard::Soon } else { Heard::Later }
     }
 
     /// About how many helpers the pool has for this; 0 when it is gone.
@@ -427,11 +438,11 @@ impl Seats<'_> {
         let _ = sync::lock(&self.crew.board).remove_seat(self.id);
     }
 
-    /// Offers one more seat.
-    pub(crate) fn add(self) {
+    /// Offers one more seat. Says whether somebody comes who has nothing else to do.
+    pub(crate) fn add(self) -> bool {
         let mut board = sync::lock(&self.crew.board);
         board.add_seat(self.id);
-        Crew::call_helpers(self.crew, board, 1);
+        Crew::call_helpers(self.crew, board, 1)
     }
 }
 
@@ -452,11 +463,17 @@ fn start_helper(number: usize, crew: Arc<Crew>) -> io::Result<JoinHandle<()>> {
 const STARTS_PER_HELPER: usize = 2;
 
 impl Crew {
-    /// Wakes or starts helpers for new seats, or makes those at work look.
-    fn call_helpers(crew: &Arc<Self>, mut board: sync::MutexGuard<'_, Board>, seats: usize) {
+    /// Wakes or starts helpers for new seats, or makes those at work look. Says whether there is
+    /// one who has nothing else to do.
+    fn call_helpers(
+        crew: &Arc<Self>,
+        mut board: sync::MutexGuard<'_, Board>,
+        seats: usize,
+    ) -> bool {
         let started = board.start_what_is_asked();
         let wakes = board.idle.min(seats.saturating_sub(started));
         let is_short = board.free_seats() > board.idle + started;
+        let is_soon = started > 0 || board.has_free_helper();
         drop(board);
         for _ in 0..wakes {
             crew.posted.notify_one();
@@ -465,6 +482,7 @@ impl Crew {
             crew.tell_news();
         }
         Crew::start_missing(crew, 1);
+        is_soon
     }
 
     fn hint(&self, board: &Board) {
@@ -517,7 +535,7 @@ impl Crew {
         while let Some(Ticket { id, loan, .. }) = board.sit_down_last() {
             drop(board);
             Loan::run(&loan, &Seat::of_guest(&StandIn));
-            panics::discard_value(loan);
+            discard(loan);
             board = sync::lock(&crew.board);
             board.get_up(id, false);
         }
@@ -525,7 +543,6 @@ impl Crew {
 
     /// A helper's life.
     fn help(crew: &Arc<Self>) {
-        guests::become_helper();
         Crew::start_missing(crew, STARTS_PER_HELPER);
         let place = Place::default();
         let mut board = sync::lock(&crew.board);
@@ -544,7 +561,7 @@ impl Crew {
                 let left = Loan::run(&loan, &Seat::of(&helper, &crew.news.0, seen));
                 // Not under the lock, here and below: this may be the last of a stream that
                 // borrows nothing, and of a user's values in it.
-                panics::discard_value(loan);
+                discard(loan);
                 board = sync::lock(&crew.board);
                 match left {
                     Some(Left::Early) => board.get_up(id, true),
@@ -553,7 +570,7 @@ impl Crew {
                     Some(Left::Done) | None => {
                         let last = board.take_down(id);
                         drop(board);
-                        panics::discard_value(last);
+                        discard(last);
                         board = sync::lock(&crew.board);
                     }
                 }
@@ -566,6 +583,12 @@ impl Crew {
             }
         }
     }
+}
+
+/// Drops what may be a user's, on a thread that has other things to do.
+fn discard<T>(value: T) {
+    let _frame = frame::enter_drop();
+    panics::discard_value(value);
 }
 
 /// A helper at work.

@@ -302,3 +302,82 @@ fn for_each_ordered() {
         other.join().unwrap();
     });
 }
+
+/// Two wait for room, and the stream is closed: each gets in or is told.
+#[test]
+fn close_while_submitters_wait() {
+    check(|| {
+        let pool = Pool::new(std::num::NonZeroUsize::MIN);
+        let held: Arc<Mutex<Vec<Completion<usize>>>> = Arc::default();
+        let hold = Arc::clone(&held);
+        let work = move |job: usize, (): &mut (), done: Completion<usize>| match job {
+            0 => hold.lock().unwrap().push(done),
+            _ => done.complete(job),
+        };
+        let stream = Arc::new(pool.stream_later(Window::jobs(1), || (), work, (), |(), _, _| ()));
+        stream.submit(0, 1).unwrap();
+        let submitters = [(); 2].map(|()| {
+            let stream = Arc::clone(&stream);
+            thread::spawn(move || drop(stream.submit(1, 1)))
+        });
+        let others = Arc::clone(&stream);
+        let closer = thread::spawn(move || others.close());
+        let done = held.lock().unwrap().pop().unwrap();
+        done.complete(0);
+        for submitter in submitters {
+            submitter.join().unwrap();
+        }
+        closer.join().unwrap();
+    });
+}
+
+/// Two wait, there is room for both, and each is needed for the other to be done: the second one
+/// does not sleep beside free room.
+#[test]
+fn the_next_in_the_queue_notices_room() {
+    check(|| {
+        let pool = Pool::new(std::num::NonZeroUsize::MIN);
+        let held: Arc<Mutex<Vec<Completion<usize>>>> = Arc::default();
+        let pairs: Arc<Mutex<Vec<Completion<usize>>>> = Arc::default();
+        let (hold, pair) = (Arc::clone(&held), Arc::clone(&pairs));
+        // A device that answers two requests at a time.
+        let work = move |job: usize, (): &mut (), done| {
+            if job == 0 {
+                return hold.lock().unwrap().push(done);
+            }
+            let mut pair = pair.lock().unwrap();
+            pair.push(done);
+            if pair.len() == 2 {
+                let both = std::mem::take(&mut *pair);
+                drop(pair);
+                both.into_iter().for_each(|done| done.complete(1));
+            }
+        };
+        let stream = Arc::new(pool.stream_later(Window::jobs(2), || (), work, (), |(), _, _| ()));
+        stream.submit(0, 1).unwrap();
+        stream.submit(0, 1).unwrap();
+        let submitters = [(); 2].map(|()| {
+            let stream = Arc::clone(&stream);
+            thread::spawn(move || assert!(stream.submit(1, 1).is_ok()))
+        });
+        let both = std::mem::take(&mut *held.lock().unwrap());
+        both.into_iter().for_each(|done| done.complete(0));
+        for submitter in submitters {
+            submitter.join().unwrap();
+        }
+    });
+}
+
+/// The helper that lets jobs in leaves before it runs any: the caller learns of them.
+#[test]
+fn for_each_when_the_helper_leaves() {
+    check(|| {
+        let pool = Arc::new(Pool::new(2.try_into().unwrap()));
+        let others = Arc::clone(&pool);
+        let other = thread::spawn(move || others.set_threads(1.try_into().unwrap()));
+        let window = Window::jobs(1 + roll(2));
+        let ok = |_, _| Ok::<(), ()>(());
+        pool.for_each_ordered(0..6, window, || (), |i, ()| i, ok).unwrap();
+        other.join().unwrap();
+    });
+}

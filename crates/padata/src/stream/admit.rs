@@ -2,16 +2,21 @@
 
 use crate::claim::Weight;
 use crate::erase::Loan;
+use crate::frame::{self, Patience};
 use crate::pace::WAKE_NANOS;
+use crate::pool::Heard;
 use crate::ring::Ticket;
 use crate::seat::Seat;
 use crate::sync::{self, Arc, MutexGuard, Ordering};
 
-use super::core::{Core, Jobs, Meta, OnLoan, SerialSide};
+use super::core::{Core, Jobs, Meta, OnLoan, Retirer, SerialSide};
 use super::flow::{Flow, SerialHelper};
-use super::frame::{self, Patience};
 use super::options::{Backpressure, Wake};
 use super::outcome::{Outcome, Refused, Seq};
+
+/// How long a helper that was called is waited for: a wake-up takes 50 to 100 microseconds as a
+/// rule, but some kernels leave the helper on the CPU of who wakes it, until that one's time is up.
+pub(super) const EXPECTED_NANOS: u64 = 1_000_000;
 
 /// What a submitter does after it has put jobs into the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +64,11 @@ where
         const AT_ONCE: usize = 16;
         let mut submitted = 0;
         loop {
-            // The iterator is the user's: it runs before the lock is taken.
-            let some: [Option<(J, u64)>; AT_ONCE] = std::array::from_fn(|_| jobs.next());
+            // The iterator is the user's: it runs before the lock is taken. It may wait for the
+            // next job, so no more are taken than are there for certain.
+            let there = jobs.size_hint().0.clamp(1, AT_ONCE);
+            let next = |n| if n < there { jobs.next() } else { None };
+            let some: [Option<(J, u64)>; AT_ONCE] = std::array::from_fn(next);
             let mut some = some.into_iter().flatten().peekable();
             if some.peek().is_none() {
                 return Ok(submitted);
@@ -160,7 +168,7 @@ where
         sync::transition();
         match next {
             Next::Nothing => {}
-            Next::Call => self.call(loan),
+            Next::Call => self.call(last, loan),
             Next::Inline => self.run_here(last, loan),
         }
     }
@@ -172,7 +180,7 @@ where
             self.has_orphans.store(true, Ordering::Relaxed);
         } else {
             self.run_until_claimed(last, loan);
-            self.adopt_orphans(loan);
+            self.leave_nothing(loan);
         }
     }
 
@@ -193,6 +201,11 @@ where
             return Next::Inline;
         }
         let awake = flow.helpers.awake;
+        if awake > 0 && flow.helpers.inside == 0 && self.clock.now() >= flow.helpers.expected_until
+        {
+            // Who was called is busy elsewhere.
+            return Next::Inline;
+        }
         let is_worth_more = match self.wake {
             Wake::AtOnce => self.ring.in_flight(&mut flow.producer) > awake,
             Wake::Late if self.pace.is_for_one_thread() => return Next::Inline,
@@ -211,9 +224,8 @@ where
             },
         };
         if is_worth_more && awake < helpers {
-            self.count_awake(flow, 1);
-            flow.calls += 1;
-            self.pace.relax();
+            self.count_call(flow);
+            self.pace.called(self.clock.now());
             return Next::Call;
         }
         Next::Nothing
@@ -225,19 +237,43 @@ where
         self.awake.store(flow.helpers.awake, Ordering::Relaxed);
     }
 
-    /// Calls a helper, who was counted. If there is none, does what it would do.
-    pub(super) fn call(&self, loan: &Arc<Loan>) {
-        if self.opening.call() {
+    /// A helper is about to be called.
+    pub(super) fn count_call(&self, flow: &mut Flow) {
+        self.count_awake(flow, 1);
+        flow.calls += 1;
+        if flow.helpers.inside == 0 {
+            flow.helpers.expected_until = self.clock.now() + EXPECTED_NANOS;
+        }
+    }
+
+    /// Calls a helper, who was counted. If none comes soon, runs what there is before `last`; if
+    /// there is none, does all that it would do.
+    pub(super) fn call(&self, last: Ticket, loan: &Arc<Loan>) {
+        let heard = self.opening.call();
+        if heard == Heard::Soon {
             return;
         }
         let mut flow = sync::lock(&self.flow);
+        if heard == Heard::Later {
+            let is_alone = flow.helpers.inside == 0;
+            if is_alone {
+                flow.helpers.expected_until = 0;
+                flow.serial_until = 0;
+            }
+            drop(flow);
+            if is_alone {
+                self.leave_nothing(loan);
+                self.run_here(last, loan);
+            }
+            return;
+        }
         self.count_awake(&mut flow, -1);
         // Nobody knows whose call it is that is not heard: it may be another thread's, which
         // thinks that somebody comes. So what is there now is run, not only one's own.
         let all = flow.producer.tail();
         let turn = match flow.serial {
             SerialHelper::Called => {
-                flow.serial = SerialHelper::Absent;
+                self.set_serial(&mut flow, SerialHelper::Absent);
                 self.unpark(&mut flow)
             }
             SerialHelper::Absent | SerialHelper::There => None,
@@ -289,6 +325,8 @@ where
     fn submit_helping(&self, loan: &Arc<Loan>, job: J, weight: u64) -> Result<Seq, Refused<J>> {
         let mut shelf = OnLoan { core: self, scratch: None };
         loop {
+            // The callback may have completed a job, whose place is what is wanted.
+            self.deliver_letters(&Seat::caller(), loan);
             let mut flow = sync::lock(&self.flow);
             if self.is_closed(&flow) {
                 return Err(self.refuse(flow, Refused::Closed(job)));
@@ -299,7 +337,7 @@ where
                 return Ok(seq);
             }
             drop(flow);
-            if !self.help(loan, &mut shelf.scratch) {
+            if !self.help(&Seat::caller(), loan, &mut shelf.scratch) {
                 // All that is in flight is run by others, or was given away.
                 return Err(self.refuse(sync::lock(&self.flow), Refused::WouldDeadlock(job)));
             }
@@ -317,12 +355,17 @@ where
         let mut flow = sync::lock(&self.flow);
         let place = flow.queue.line_up();
         let mut job = Some(job);
+        let mut has_looked = false;
+        flow.waiters += 1;
         loop {
             // What was run already is taken even so.
-            if flow.closed
+            if self.is_closed(&flow)
                 && let Some(Ok(job)) = job.take_if(|job| job.is_ok())
             {
-                return Err(self.refuse(flow, Refused::Closed(job)));
+                flow.waiters -= 1;
+                let refused = self.refuse(flow, Refused::Closed(job));
+                self.leave_nothing(loan);
+                return Err(refused);
             }
             let seen = self.ring.retired();
             let is_next = flow.queue.is_first(place) || self.is_closed(&flow);
@@ -334,17 +377,40 @@ where
                     // The next one may fit as well.
                     self.changed.notify_all();
                 }
+                flow.waiters -= 1;
                 self.publish(flow, 1, loan);
+                self.leave_nothing(loan);
                 return Ok(seq);
             }
-            drop(flow);
-            let has_helped = self.help(loan, &mut shelf.scratch)
-                || sync::idle_until(|| self.ring.retired() != seen || self.ring.waiting() > 0);
-            flow = sync::lock(&self.flow);
-            if !has_helped {
+            if has_looked {
+                // Under the lock since the look at all that others tell about under the lock.
                 flow = self.sleep_unless_changed(flow, seen);
+                has_looked = false;
+                continue;
+            }
+            drop(flow);
+            has_looked = !self.help(&Seat::waiting(), loan, &mut shelf.scratch)
+                && !sync::idle_until(|| self.ring.retired() != seen || self.ring.waiting() > 0);
+            flow = sync::lock(&self.flow);
+        }
+    }
+
+    /// A thread that has worked here goes: what was left to it, it does before.
+    fn leave_nothing(&self, loan: &Arc<Loan>) {
+        if self.may_take_parked() && !matches!(self.retirer, Retirer::Consumer) {
+            let mut flow = sync::lock(&self.flow);
+            let is_ours = self.is_parked_for(&flow, &Seat::caller());
+            // Where there are others, one of them looks before it leaves or sleeps.
+            let has_others = flow.helpers.inside + flow.waiters > 0;
+            let is_late = matches!(self.retirer, Retirer::On(_));
+            let turn =
+                (is_ours && (is_late || !has_others)).then(|| self.unpark(&mut flow)).flatten();
+            drop(flow);
+            if let Some(turn) = turn {
+                self.retire(turn, &Seat::caller());
             }
         }
+        self.adopt_orphans(loan);
     }
 
     /// Sleeps until something is retired after `seen`, or changes otherwise; not if there is a turn
@@ -357,9 +423,13 @@ where
         sync::transition();
         // Asked under the lock: who retires comes to the lock before it tells anybody, and so does
         // who parks a turn that is for this thread.
-        if !self.is_parked_for(&flow, &Seat::caller()) && self.ring.ask(seen) {
+        if !self.is_parked_for(&flow, &Seat::waiting()) && self.ring.ask(seen) {
             flow.sleepers += 1;
-            flow = sync::wait(&self.changed, flow);
+            flow = match flow.serial {
+                // If who was called does not come, the turn is for us.
+                SerialHelper::Called => sync::wait_for(&self.changed, flow, EXPECTED_NANOS),
+                SerialHelper::Absent | SerialHelper::There => sync::wait(&self.changed, flow),
+            };
             flow.sleepers -= 1;
         }
         flow

@@ -13,6 +13,7 @@
 use std::fmt;
 
 use crate::erase::Loan;
+use crate::frame::{self, Origin, Part};
 use crate::histogram::Histogram;
 use crate::job::CancelToken;
 use crate::pace::Pace;
@@ -25,7 +26,6 @@ use crate::topology::CpuSet;
 use crate::trace::{Event, JobNumber, Trace};
 
 use super::flow::Flow;
-use super::frame::{self, Origin, Part};
 use super::options::{StreamOptions, Wake, Window};
 use super::outcome::Outcome;
 use super::stats::StreamStats;
@@ -202,14 +202,19 @@ where
 
     /// Does what there is to do for a thread that is no helper, if there is something: a batch, or
     /// a turn that was parked. Says whether there was.
-    pub(super) fn help(&self, loan: &Arc<Loan>, scratch: &mut Option<P::Scratch>) -> bool {
+    pub(super) fn help(
+        &self,
+        seat: &Seat<'_>,
+        loan: &Arc<Loan>,
+        scratch: &mut Option<P::Scratch>,
+    ) -> bool {
         debug_assert!(!matches!(self.retirer, Retirer::Consumer), "the consumer helps itself");
-        if let Some(turn) = self.take_parked(&Seat::caller()) {
-            self.retire(turn, &Seat::caller());
+        if let Some(turn) = self.take_parked(seat) {
+            self.retire(turn, seat);
             return true;
         }
         match self.claim() {
-            Some(run) => self.run(run, scratch, loan, &Seat::caller()),
+            Some(run) => self.run(run, scratch, loan, seat),
             None => return false,
         }
         true
@@ -255,6 +260,7 @@ where
 
     /// Drops the jobs of a batch without running them.
     pub(super) fn discard(&self, mut run: Run) -> Run {
+        let _frame = frame::enter(self.id, Part::Parallel);
         while let Some((_, stepped)) = self.ring.step(&mut run) {
             if let Stepped::Job(job) = stepped {
                 panics::discard_value(job);

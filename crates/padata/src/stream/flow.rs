@@ -12,11 +12,15 @@ pub(super) struct Flow {
     pub(super) queue: Queue,
     /// Threads that sleep until something changes.
     pub(super) sleepers: usize,
+    /// Threads that wait, for room or for the end; asleep, or at work meanwhile.
+    pub(super) waiters: usize,
     pub(super) helpers: Helpers,
     /// A turn that waits for who shall take it.
     pub(super) parked: Option<Turn>,
     /// Somebody runs the serial part on the CPUs for it, or was called to.
     pub(super) serial: SerialHelper,
+    /// Until when, by the clock of the stream, a turn waits for who was called.
+    pub(super) serial_until: u64,
     /// No more jobs are accepted.
     pub(super) closed: bool,
     /// Nobody waits for the end: whoever brings it about cleans up.
@@ -33,6 +37,9 @@ pub(super) struct Helpers {
     pub(super) awake: usize,
     /// Of these: at work.
     pub(super) inside: usize,
+    /// If there is none at work: until when, by the clock of the stream, the one that was called
+    /// is waited for.
+    pub(super) expected_until: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +92,10 @@ impl Flow {
             weight: 0,
             queue: Queue::default(),
             sleepers: 0,
+            waiters: 0,
             helpers: Helpers::default(),
             parked: None,
+            serial_until: 0,
             serial: SerialHelper::Absent,
             closed: false,
             detached: false,

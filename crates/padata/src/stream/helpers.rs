@@ -25,13 +25,19 @@ where
                 self.retire(turn, seat);
             } else if let Some(run) = self.claim() {
                 self.run(run, &mut shelf.scratch, loan, seat);
-            } else if !sync::idle_until(|| self.has_work()) && self.leave(false) {
+            } else if !self.idle() && self.leave(false) {
                 return;
             }
             if seat.is_wanted_elsewhere() && self.leave(true) {
                 return;
             }
         }
+    }
+
+    /// Looks for work for a while; says whether there may be some.
+    fn idle(&self) -> bool {
+        sync::idle_until(|| self.has_work())
+            || sync::linger_until(self.clock, self.pace.linger(), || self.has_work())
     }
 
     /// Whether there may be something for a helper. A hint.
@@ -71,6 +77,7 @@ where
         }
         flow.helpers.inside -= 1;
         self.count_awake(&mut flow, -1);
+        self.pace.left(self.clock.now());
         true
     }
 
@@ -95,13 +102,17 @@ where
     /// Closes the stream, runs what there is, and returns when all is retired.
     pub(super) fn drain(&self, loan: &Arc<Loan>) {
         self.close();
+        sync::lock(&self.flow).waiters += 1;
         let mut shelf = OnLoan { core: self, scratch: None };
         loop {
-            while self.help(loan, &mut shelf.scratch) {}
+            while self.help(&Seat::waiting(), loan, &mut shelf.scratch) {}
             let seen = self.ring.retired();
-            if seen == sync::lock(&self.flow).producer.tail() {
+            let mut flow = sync::lock(&self.flow);
+            if seen == flow.producer.tail() {
+                flow.waiters -= 1;
                 return;
             }
+            drop(flow);
             if !sync::idle_until(|| self.ring.retired() != seen) {
                 drop(self.sleep_unless_changed(sync::lock(&self.flow), seen));
             }

@@ -34,6 +34,8 @@ use super::{Home, Nowhere, new_core};
 /// there are no more items.
 pub struct MapOrdered<'s, I: Iterator, T> {
     source: Fuse<I>,
+    /// There are no more items, or a job has panicked.
+    is_over: bool,
     consumer: Box<dyn Consume<I::Item, T> + 's>,
 }
 
@@ -45,8 +47,8 @@ trait Consume<J, T>: Send {
     /// Submits a job, for which there is room.
     fn put(&mut self, job: J);
 
-    /// The next outcome, if there is one without waiting.
-    fn ready(&mut self) -> Option<Outcome<T>>;
+    /// Whether there may be an outcome without waiting.
+    fn is_ready(&self) -> bool;
 
     /// The next outcome, nothing if no job is left.
     fn next(&mut self) -> Option<Outcome<T>>;
@@ -58,38 +60,38 @@ trait Consume<J, T>: Send {
     fn end(&mut self);
 }
 
-/// Items that are taken from the source while a result is there to be returned.
-const AHEAD: usize = 16;
-
 impl<I: Iterator, T> Iterator for MapOrdered<'_, I, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        let mut ready = self.consumer.ready();
-        let most = if ready.is_some() { AHEAD } else { usize::MAX };
-        for _ in 0..most {
-            if !self.consumer.has_room() {
-                break;
+        // One item for each result, and as many more as it takes until there is a result: jobs may
+        // run in `put`, and the first result must not wait for all of the window.
+        loop {
+            while !self.is_over && self.consumer.has_room() {
+                match self.source.next() {
+                    Some(item) => self.consumer.put(item),
+                    None => self.is_over = true,
+                }
+                if self.consumer.is_ready() {
+                    break;
+                }
             }
-            match self.source.next() {
-                Some(item) => self.consumer.put(item),
-                None => break,
+            match self.consumer.next() {
+                Some(Outcome::Done(result)) => return Some(result),
+                Some(Outcome::Panicked(panic)) => self.panic(panic),
+                // These jobs are done when they return.
+                Some(Outcome::Dropped) => return None,
+                None if self.is_over => return None,
+                // All that was taken is returned, and now there is room for more.
+                None => {}
             }
-        }
-        if ready.is_none() {
-            ready = self.consumer.next();
-        }
-        match ready? {
-            Outcome::Done(result) => Some(result),
-            Outcome::Panicked(panic) => self.panic(panic),
-            // These jobs are done when they return.
-            Outcome::Dropped => None,
         }
     }
 }
 
 impl<I: Iterator, T> MapOrdered<'_, I, T> {
     fn panic(&mut self, panic: CaughtPanic) -> ! {
+        self.is_over = true;
         self.consumer.stop();
         while let Some(outcome) = self.consumer.next() {
             panics::discard_value(outcome);
@@ -200,7 +202,8 @@ impl<'s, I: Iterator, T> MapOrdered<'s, I, T> {
     where
         J: IntoIterator<IntoIter = I>,
     {
-        MapOrdered { source: source.into_iter().fuse(), consumer: Box::new(consumer) }
+        let source = source.into_iter().fuse();
+        MapOrdered { source, is_over: false, consumer: Box::new(consumer) }
     }
 }
 
@@ -245,26 +248,24 @@ where
         self.core.submit_into_room(&self.loan, job);
     }
 
-    fn ready(&mut self) -> Option<Outcome<T>> {
-        loop {
-            let turn = match &mut self.turn {
-                Some(turn) => turn,
-                None => self.turn.insert(self.core.take_parked(&Seat::caller())?),
-            };
-            if let Some(outcome) = self.core.take(turn) {
-                return Some(outcome.unwrap_or(Outcome::Dropped));
-            }
-            self.turn = self.turn.take().and_then(|turn| self.core.next_turn(turn));
-        }
+    fn is_ready(&self) -> bool {
+        self.turn.is_some() || self.core.may_take_parked()
     }
 
     fn next(&mut self) -> Option<Outcome<T>> {
         loop {
-            if let Some(outcome) = self.ready() {
-                return Some(outcome);
+            if self.turn.is_none() {
+                self.turn = self.core.take_parked(&Seat::caller());
             }
-            if !self.core.wait_for_turn(&self.loan) {
-                return None;
+            match &mut self.turn {
+                Some(turn) => {
+                    if let Some(outcome) = self.core.take(turn) {
+                        return Some(outcome.unwrap_or(Outcome::Dropped));
+                    }
+                    self.turn = self.turn.take().and_then(|turn| self.core.next_turn(turn));
+                }
+                None if self.core.wait_for_turn(&self.loan) => {}
+                None => return None,
             }
         }
     }

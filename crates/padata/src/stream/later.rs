@@ -8,13 +8,13 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::erase::Loan;
+use crate::frame;
 use crate::panics::{self, CaughtPanic, Payload};
 use crate::ring::{Run, Stepped, Ticket};
 use crate::seat::Seat;
 use crate::sync::{self, Arc, Mutex};
 
 use super::core::{JobRing, Jobs};
-use super::frame;
 use super::outcome::Outcome;
 
 /// The duty to finish a job: whoever has it completes the job, on any thread, at any time. Dropping
@@ -35,9 +35,9 @@ struct Mail<T>(Mutex<Letters<T>>);
 
 struct Letters<T> {
     ready: Vec<(Run, Outcome<T>)>,
-    /// Jobs whose completion was dropped by a panic in a callback, and the thread where: that
-    /// thread knows whether it was their own.
-    unwound: Vec<(Run, u64)>,
+    /// Jobs whose completion was dropped in their own callback, in a panic. When the callback is
+    /// over it is known whether that was the end of it.
+    unwound: Vec<Run>,
 }
 
 impl<T> Completion<T> {
@@ -53,8 +53,11 @@ impl<T> Completion<T> {
         let Some(run) = self.run.take() else { return };
         let inside = frame::is_inside(self.stream);
         let mut letters = sync::lock(&self.mail.0);
-        if inside && matches!(outcome, Outcome::Dropped) && sync::is_panicking() {
-            letters.unwound.push((run, frame::thread_number()));
+        if matches!(outcome, Outcome::Dropped)
+            && sync::is_panicking()
+            && frame::runs(self.stream, run.first().count())
+        {
+            letters.unwound.push(run);
             return;
         }
         letters.ready.push((run, outcome));
@@ -92,23 +95,22 @@ impl<T, G, F> Later<T, G, F> {
         Later { stream, scratch, f, mail: Arc::new(Mail(Mutex::new(letters))) }
     }
 
-    /// The job at `own` has panicked, and with it completions were dropped: its own, as a rule, if
-    /// it had not been given away.
-    fn post_unwound(&self, own: Ticket, payload: Payload) {
-        let thread = frame::thread_number();
-        let mut payload = Some(payload);
+    /// The callback of the job at `own` is over, with a panic or not. If its completion was dropped
+    /// by a panic, it gets its outcome now.
+    fn post_unwound(&self, own: Ticket, mut panic: Option<Payload>) {
         let mut letters = sync::lock(&self.mail.0);
-        while let Some(found) = letters.unwound.iter().position(|&(_, of)| of == thread) {
-            let (run, _) = letters.unwound.swap_remove(found);
-            let outcome = match payload.take_if(|_| run.first() == own) {
+        if let Some(found) = letters.unwound.iter().position(|run| run.first() == own) {
+            let run = letters.unwound.swap_remove(found);
+            let outcome = match panic.take() {
                 Some(payload) => Outcome::Panicked(CaughtPanic::new(payload)),
+                // The callback has caught the panic itself, or runs while the thread unwinds.
                 None => Outcome::Dropped,
             };
             letters.ready.push((run, outcome));
         }
         drop(letters);
         // If it was given away, who has it says what becomes of the job.
-        panics::discard_value(payload);
+        panics::discard_value(panic);
     }
 }
 
@@ -135,7 +137,9 @@ where
     ) -> Option<Run> {
         while let Some(mut run) = run.split_first() {
             let Some((ticket, Stepped::Job(job))) = ring.step(&mut run) else {
-                return Some(run);
+                // None is put without being run first: see `run_apart`.
+                sync::lock(&self.mail.0).ready.push((run, Outcome::Dropped));
+                continue;
             };
             let completion = Completion {
                 run: Some(run),
@@ -143,13 +147,14 @@ where
                 mail: Arc::clone(&self.mail),
                 loan: Arc::clone(loan),
             };
+            frame::begin_job(ticket.count());
             let called = panic::catch_unwind(AssertUnwindSafe(|| {
                 (self.f)(job, scratch.get_or_insert_with(&self.scratch), completion);
             }));
-            if let Err(payload) = called {
+            if called.is_err() {
                 panics::discard_value(scratch.take());
-                self.post_unwound(ticket, payload);
             }
+            self.post_unwound(ticket, called.err());
         }
         None
     }

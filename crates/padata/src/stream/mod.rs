@@ -11,13 +11,11 @@
 //! | `core` | what a stream consists of; how a batch is run |
 //! | `now`, `later` | the parallel part: done when it returns, or when its completion says so |
 //! | `flow` | what the lock guards |
-//! | `frame` | which callbacks a thread is inside |
 //! | `options`, `outcome`, `stats` | what goes in and what comes out |
 
 mod admit;
 mod core;
 mod flow;
-mod frame;
 mod helpers;
 mod iter;
 mod later;
@@ -38,13 +36,13 @@ use std::fmt;
 use std::panic;
 
 use crate::erase::{self, Loan};
+use crate::frame::{self, Patience};
 use crate::panics::{self, Payload};
 use crate::pool::Pool;
 use crate::scope::Scope;
 use crate::sync::{self, Arc};
 
 use self::core::{Core, Jobs, SerialSide};
-use frame::Patience;
 use later::Later;
 use now::Now;
 
@@ -511,10 +509,10 @@ where
     }
 
     fn finish(&self) -> Result<A, Payload> {
-        assert!(
-            !frame::is_inside(self.core.id()),
-            "a stream cannot be finished within a callback of its own"
-        );
+        if frame::is_inside(self.core.id()) {
+            self.core.detach();
+            panic!("a stream cannot be finished within a callback of its own");
+        }
         let (state, panic) = self.settle();
         match panic {
             Some(payload) => {

@@ -155,8 +155,8 @@ impl StreamOptions {
     }
 
     /// Whether the time from the submission of each job to its serial part is measured; see
-    /// [`StreamStats::latency`](crate::StreamStats::latency). It costs two looks at the clock
-    /// per batch, about 25 ns each.
+    /// [`StreamStats::latency`](crate::StreamStats::latency). It costs a look at the clock
+    /// per job and two per batch, about 25 ns each.
     pub fn latency(mut self, measured: bool) -> StreamOptions {
         self.latency = measured;
         self

@@ -3,15 +3,15 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::erase::Loan;
-use crate::pool;
+use crate::frame::{self, Part};
 use crate::ring::{Baton, Turn};
 use crate::seat::Seat;
 use crate::sync::{self, Arc, Ordering};
 use crate::topology::CpuSet;
 
+use super::admit::EXPECTED_NANOS;
 use super::core::{Core, Jobs, OnLoan, Retirer, SerialSide};
 use super::flow::{Flow, SerialHelper};
-use super::frame::{self, Part};
 use super::outcome::Outcome;
 
 /// A retirer that is not a helper hands the baton over when it has retired so many times the
@@ -171,12 +171,15 @@ where
     /// Hands a turn to a helper at work, if there is one besides this thread. Gives it back if not.
     fn hand_over(&self, turn: Turn, seat: &Seat<'_>) -> Option<Turn> {
         let mut flow = sync::lock(&self.flow);
-        let others = flow.helpers.inside - usize::from(!seat.is_caller());
-        if others == 0 {
+        let own = usize::from(!seat.is_caller() || seat.waits());
+        if flow.helpers.inside + flow.waiters <= own {
             return Some(turn);
         }
-        // None of them leaves without a look at it: both are under the lock.
+        // None of them leaves or sleeps without a look at it: both are under the lock.
         self.park_in(&mut flow, turn);
+        if flow.sleepers > 0 {
+            self.changed.notify_all();
+        }
         None
     }
 
@@ -195,10 +198,15 @@ where
             && match self.retirer {
                 Retirer::Anyone => true,
                 // At work for the stream, helpers do not ask: there is `serve`. Others leave it to
-                // who was called, but for a helper that waits: it may be the only one, and the one
-                // that was called. (Random schedules found one that waited for itself.)
+                // who was called, unless that one does not come: it may be busy with something
+                // that waits for us, or even be us. (Random schedules found the latter.)
                 Retirer::On(_) => {
-                    seat.is_caller() && flow.serial != SerialHelper::There && pool::is_helper()
+                    seat.is_caller()
+                        && match flow.serial {
+                            SerialHelper::Absent => true,
+                            SerialHelper::Called => self.clock.is_past(flow.serial_until),
+                            SerialHelper::There => false,
+                        }
                 }
                 Retirer::Consumer => seat.is_caller(),
             }
@@ -243,12 +251,18 @@ where
 
     // The serial part on CPUs of its own
 
+    pub(super) fn set_serial(&self, flow: &mut Flow, serial: SerialHelper) {
+        flow.serial = serial;
+        // Relaxed: a hint. Under the lock, so that it is right whenever nobody changes it.
+        self.has_serial_helper.store(serial == SerialHelper::There, Ordering::Relaxed);
+    }
+
     /// A turn is to be run on `cpus`: by this thread if it is a helper and nobody is there, else
     /// by who is, or is called.
     fn serial_on(&self, cpus: &CpuSet, turn: Turn, seat: &Seat<'_>, loan: &Arc<Loan>) {
         let mut flow = sync::lock(&self.flow);
         if !seat.is_caller() && flow.serial == SerialHelper::Absent {
-            flow.serial = SerialHelper::There;
+            self.set_serial(&mut flow, SerialHelper::There);
             drop(flow);
             return self.serve(cpus, Some(turn), seat);
         }
@@ -257,15 +271,17 @@ where
             // A helper may be among them.
             self.changed.notify_all();
         }
-        if flow.serial != SerialHelper::Absent {
-            return;
+        match flow.serial {
+            SerialHelper::There => return,
+            SerialHelper::Called if !self.clock.is_past(flow.serial_until) => return,
+            SerialHelper::Called | SerialHelper::Absent => {}
         }
-        if self.opening.helpers() > 0 {
-            flow.serial = SerialHelper::Called;
-            flow.calls += 1;
-            self.count_awake(&mut flow, 1);
+        if flow.serial == SerialHelper::Absent && self.opening.helpers() > 0 {
+            self.set_serial(&mut flow, SerialHelper::Called);
+            flow.serial_until = self.clock.now() + EXPECTED_NANOS;
+            self.count_call(&mut flow);
             drop(flow);
-            return self.call(loan);
+            return self.call(self.ring.retired(), loan);
         }
         // There is nobody: a wish that cannot be met.
         let turn = self.unpark(&mut flow);
@@ -277,7 +293,6 @@ where
 
     /// The serial helper's part: retires what is parked as long as there is something.
     pub(super) fn serve(&self, cpus: &CpuSet, turn: Option<Turn>, seat: &Seat<'_>) {
-        self.has_serial_helper.store(true, Ordering::Relaxed);
         // A refusal makes it slower, not wrong.
         seat.move_to(Some(cpus));
         let mut turn = turn;
@@ -289,12 +304,16 @@ where
                 sync::idle_until(|| self.may_take_parked());
             }
             let mut flow = sync::lock(&self.flow);
-            turn = self.unpark(&mut flow);
-            if turn.is_none() {
-                flow.serial = SerialHelper::Absent;
-                self.has_serial_helper.store(false, Ordering::Relaxed);
+            // Where others wait, they can do it as well.
+            let others = flow.helpers.inside + flow.waiters > 1;
+            if flow.parked.is_none() || others && seat.is_wanted_elsewhere() {
+                self.set_serial(&mut flow, SerialHelper::Absent);
+                if flow.parked.is_some() && flow.sleepers > 0 {
+                    self.changed.notify_all();
+                }
                 break;
             }
+            turn = self.unpark(&mut flow);
         }
         seat.move_to(None);
     }
@@ -311,7 +330,7 @@ where
         if !is_needed {
             return false;
         }
-        flow.serial = SerialHelper::There;
+        self.set_serial(&mut flow, SerialHelper::There);
         let turn = self.unpark(&mut flow);
         drop(flow);
         self.serve(cpus, turn, seat);

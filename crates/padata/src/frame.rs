@@ -12,7 +12,7 @@ use crate::sync;
 
 /// Which part of a job a callback is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Parallel,
     Serial,
 }
@@ -22,6 +22,8 @@ struct Frame {
     stream: u64,
     part: Part,
     number: u64,
+    /// The job whose callback it is, where that matters.
+    job: Option<u64>,
 }
 
 struct Frames {
@@ -44,11 +46,11 @@ sync::thread_local! {
 
 /// Where a stream was made: in which callback of which thread; nothing for outside of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Origin(Option<(u64, u64)>);
+pub(crate) struct Origin(Option<(u64, u64)>);
 
 /// What a thread may do that finds no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(crate) enum Patience {
     /// Sleep.
     Sleep,
     /// Run jobs of the stream as long as there are some, but not sleep.
@@ -61,7 +63,7 @@ pub(super) enum Patience {
 const DEPTH_MAX: usize = 64;
 
 /// Marks a callback until it is dropped.
-pub(super) struct Entered(());
+pub(crate) struct Entered(());
 
 impl Drop for Entered {
     fn drop(&mut self) {
@@ -71,17 +73,41 @@ impl Drop for Entered {
 }
 
 /// The thread enters a callback, or a number of them, one after the other.
-pub(super) fn enter(stream: u64, part: Part) -> Entered {
+pub(crate) fn enter(stream: u64, part: Part) -> Entered {
     let _ = FRAMES.try_with(|frames| {
         let number = frames.number.get() + 1;
         frames.number.set(number);
-        frames.stack.borrow_mut().push(Frame { stream, part, number });
+        frames.stack.borrow_mut().push(Frame { stream, part, number, job: None });
     });
     Entered(())
 }
 
+/// The thread drops values of users that it knows nothing of: streams among them are left to
+/// themselves.
+pub(crate) fn enter_drop() -> Entered {
+    enter(0, Part::Serial)
+}
+
+/// The callback that the thread is in goes on to this job.
+pub(crate) fn begin_job(job: u64) {
+    let _ = FRAMES.try_with(|frames| {
+        if let Some(innermost) = frames.stack.borrow_mut().last_mut() {
+            innermost.job = Some(job);
+        }
+    });
+}
+
+/// Whether the thread is in the callback of this job of `stream`.
+pub(crate) fn runs(stream: u64, job: u64) -> bool {
+    let runs = FRAMES.try_with(|frames| {
+        let stack = frames.stack.borrow();
+        stack.iter().any(|frame| frame.stream == stream && frame.job == Some(job))
+    });
+    runs.unwrap_or(false)
+}
+
 /// Where the thread is.
-pub(super) fn here() -> Origin {
+pub(crate) fn here() -> Origin {
     let here = FRAMES.try_with(|frames| {
         let innermost = frames.stack.borrow().last().copied();
         innermost.map(|frame| (frames.thread, frame.number))
@@ -90,19 +116,19 @@ pub(super) fn here() -> Origin {
 }
 
 /// Whether the thread is inside a callback of `stream`.
-pub(super) fn is_inside(stream: u64) -> bool {
+pub(crate) fn is_inside(stream: u64) -> bool {
     let inside =
         FRAMES.try_with(|frames| frames.stack.borrow().iter().any(|frame| frame.stream == stream));
     inside.unwrap_or(false)
 }
 
 /// A number that names the thread.
-pub(super) fn thread_number() -> u64 {
+pub(crate) fn thread_number() -> u64 {
     FRAMES.try_with(|frames| frames.thread).unwrap_or(0)
 }
 
 /// What the thread may do that finds no room in a stream that was made at `origin`.
-pub(super) fn patience(origin: Origin) -> Patience {
+pub(crate) fn patience(origin: Origin) -> Patience {
     let frames = FRAMES.try_with(|frames| {
         let stack = frames.stack.borrow();
         (stack.last().copied(), stack.len())
