@@ -123,7 +123,7 @@ impl Pool {
             threads: self.threads().get(),
             scratch,
             f,
-            pace: Pace::new(),
+            pace: Pace::new(MAX_BATCH),
             clock: Clock::new(),
             stopped: AtomicBool::new(false),
             away: Mutex::new(0),

@@ -9,9 +9,12 @@ use crate::sync::{AtomicU64, Ordering};
 /// enough that nobody waits long for it.
 const BATCH_NANOS: u64 = 10_000;
 
-/// Jobs shorter than this are not worth a hand-over to another thread: the job goes from one core
-/// to the other and its outcome comes back.
-pub(crate) const HAND_OVER_NANOS: u64 = 150;
+/// What is handed over to another thread goes from one core to the other and comes back: that is
+/// worth it for so much work at once.
+const HAND_OVER_NANOS: u64 = 700;
+
+/// Shorter jobs are never handed over, however many at once.
+const SHORTEST_NANOS: u64 = 20;
 
 /// Nor are those whose serial part takes more than so many times as long as the parallel part: the
 /// most that could be won is one part in so many.
@@ -31,6 +34,8 @@ const UNKNOWN: u64 = u64::MAX;
 
 /// What is known.
 pub(crate) struct Pace {
+    /// Shorter jobs are not worth a hand-over.
+    shortest: u64,
     /// Nanoseconds per job, parallel part.
     nanos: AtomicU64,
     /// Nanoseconds per job, serial part.
@@ -46,8 +51,10 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) fn new() -> Self {
+    /// For jobs of which a thread claims at most so many at once.
+    pub(crate) fn new(batch: usize) -> Self {
         Pace {
+            shortest: (HAND_OVER_NANOS / batch.max(1) as u64).max(SHORTEST_NANOS),
             nanos: AtomicU64::new(UNKNOWN),
             serial: AtomicU64::new(UNKNOWN),
             strain: AtomicU64::new(0),
@@ -67,7 +74,7 @@ impl Pace {
     pub(crate) fn is_for_one_thread(&self) -> bool {
         self.nanos().is_some_and(|nanos| {
             let serial = known(&self.serial).unwrap_or(0);
-            nanos < HAND_OVER_NANOS.max(serial / SERIAL_TIMES)
+            nanos < self.shortest.max(serial / SERIAL_TIMES)
         })
     }
 
@@ -161,26 +168,32 @@ mod tests {
     #[test]
     fn jobs_whose_time_is_serial_are_for_one_thread() {
         let is_for_one = |nanos, serial| {
-            let pace = Pace::new();
+            let pace = Pace::new(4);
             pace.record(1, nanos);
             pace.record_serial(1, serial);
             pace.is_for_one_thread()
         };
-        assert!(!Pace::new().is_for_one_thread(), "nothing is known");
+        assert!(!Pace::new(4).is_for_one_thread(), "nothing is known");
         assert!(is_for_one(20, 0) && !is_for_one(1000, 0));
+        let short = |batch| {
+            let pace = Pace::new(batch);
+            pace.record(1, 100);
+            pace.is_for_one_thread()
+        };
+        assert!(short(2) && !short(8), "many at once are worth more");
         assert!(is_for_one(300, 5000) && is_for_one(1000, 5000) && !is_for_one(1000, 1000));
     }
 
     #[test]
     fn batches_are_a_share_and_not_too_much_work() {
-        let pace = Pace::new();
+        let pace = Pace::new(4);
         assert_eq!(pace.batch(1000, 2, 64), 1, "nothing is known of the jobs");
         pace.record(1, 0);
         assert_eq!(pace.batch(1000, 2, 64), 64);
         assert_eq!(pace.batch(100, 2, 64), 25);
         assert_eq!(pace.batch(3, 2, 64), 1);
         assert_eq!(pace.batch(1000, 2, 1), 1);
-        let pace = Pace::new();
+        let pace = Pace::new(4);
         pace.record(10, 20_000);
         assert_eq!(pace.nanos(), Some(2000));
         assert_eq!(pace.batch(1000, 2, 64), 5);
@@ -188,7 +201,7 @@ mod tests {
 
     #[test]
     fn one_long_job_does_not_spoil_the_estimate() {
-        let pace = Pace::new();
+        let pace = Pace::new(4);
         pace.record(1, 100);
         pace.record(1, 10_000_000);
         assert!(pace.nanos().unwrap() < 500);
@@ -197,7 +210,7 @@ mod tests {
     /// Who is called again and again stays awake; who is not goes to sleep.
     #[test]
     fn helpers_stay_where_they_are_called_again_soon() {
-        let pace = Pace::new();
+        let pace = Pace::new(4);
         let linger_after = |left, called| {
             pace.left(left);
             pace.called(called);
@@ -215,7 +228,7 @@ mod tests {
 
     #[test]
     fn pauses_relieve() {
-        let pace = Pace::new();
+        let pace = Pace::new(4);
         let strained = |begin, end| {
             pace.strain(begin, end);
             pace.strained()

@@ -530,14 +530,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a serial part may wait",
-        file: "crates/padata/src/stream/frame.rs",
+        file: "crates/padata/src/frame.rs",
         from: "            } else {\n                Patience::None\n            }",
         to: "            } else {\n                Patience::Sleep\n            }",
         test: test("padata", &["--test", "stream", "callbacks_never_wait"]),
     },
     Mutant {
         name: "a parallel part does not help",
-        file: "crates/padata/src/stream/frame.rs",
+        file: "crates/padata/src/frame.rs",
         from: "innermost.part == Part::Parallel && depth < DEPTH_MAX",
         to: "innermost.part == Part::Parallel && depth == DEPTH_MAX",
         test: test("padata", &["--test", "stream", "a_parallel_part_helps"]),
@@ -552,8 +552,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a panic is somebody else's",
         file: "crates/padata/src/stream/later.rs",
-        from: "let outcome = match payload.take_if(|_| run.first() == own) {",
-        to: "let outcome = match payload.take_if(|_| run.first() != own) {",
+        from: "let outcome = match panic.take() {",
+        to: "let outcome = match panic.take().filter(|_| false) {",
         test: test("padata", &["--test", "stream", "a_panic_with_the_completion"]),
     },
     Mutant {
@@ -615,8 +615,43 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "helpers for serial work",
         file: "crates/padata/src/pace.rs",
-        from: "nanos < HAND_OVER_NANOS.max(serial / SERIAL_TIMES)",
-        to: "nanos < HAND_OVER_NANOS.max(serial / SERIAL_TIMES / u64::MAX)",
+        from: "nanos < self.shortest.max(serial / SERIAL_TIMES)",
+        to: "nanos < self.shortest.max(serial / SERIAL_TIMES / u64::MAX)",
         test: test("padata", &["--lib", "jobs_whose_time_is_serial"]),
+    },
+    Mutant {
+        name: "a completion that goes in a caught panic is lost",
+        file: "crates/padata/src/stream/later.rs",
+        from: "self.post_unwound(ticket, called.err());",
+        to: "if let Err(payload) = called {\n                self.post_unwound(ticket, Some(payload));\n            }",
+        test: test("padata", &["--test", "stream_hangs", "in_a_panic_that_was_caught"]),
+    },
+    Mutant {
+        name: "a helper leaves a for-each without a word",
+        file: "crates/padata/src/ordered.rs",
+        from: "self.tell(loan);\n                return Left::Early;",
+        to: "return Left::Early;",
+        test: modelled("shuttle", &["for_each_when_the_helper_leaves"]),
+    },
+    Mutant {
+        name: "submit_all waits for sixteen items",
+        file: "crates/padata/src/stream/admit.rs",
+        from: "jobs.size_hint().0.clamp(1, AT_ONCE)",
+        to: "jobs.size_hint().0.max(AT_ONCE)",
+        test: test("padata", &["--test", "stream_hangs", "submit_all_submits"]),
+    },
+    Mutant {
+        name: "an iterator fills its window first",
+        file: "crates/padata/src/stream/iter.rs",
+        from: "if self.consumer.is_ready() {",
+        to: "if false && self.consumer.is_ready() {",
+        test: test("padata", &["--test", "stream_hangs", "an_iterator_on_one_thread"]),
+    },
+    Mutant {
+        name: "a turn waits for a helper that does not come",
+        file: "crates/padata/src/stream/retire.rs",
+        from: "SerialHelper::Called => self.clock.is_past(flow.serial_until),",
+        to: "SerialHelper::Called => false,",
+        test: modelled("shuttle", &["streams_that_submit_to_streams"]),
     },
 ];

@@ -167,7 +167,8 @@ where
             retirer,
             opening,
             clock: Clock::new(),
-            pace: Pace::new(),
+            // A share of two threads: see `Pace::batch`.
+            pace: Pace::new((options.window.jobs / 4).min(options.max_batch)),
             awake: AtomicUsize::new(0),
             has_parked: AtomicBool::new(false),
             has_serial_helper: AtomicBool::new(false),

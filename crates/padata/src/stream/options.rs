@@ -78,9 +78,13 @@ pub enum Backpressure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Wake {
     /// When that is worth it. While no helper is awake, `submit` runs the job itself. Once jobs
-    /// that take longer than a hand-over (150 ns) have kept it busy for 50 microseconds in a row,
-    /// it calls a helper, and from then on leaves the jobs to it; more helpers come when there is
-    /// work for them. Helpers that find nothing to do for some 20 microseconds go to sleep.
+    /// that are worth a hand-over have kept it busy for 50 microseconds in a row, it calls a
+    /// helper, and from then on leaves the jobs to it; more helpers come when there is work for
+    /// them. Helpers that find nothing to do for some 20 microseconds go to sleep; where they are
+    /// called again at once, they stay awake for up to 2 milliseconds.
+    ///
+    /// Worth a hand-over are jobs of which a quarter of the window, or a batch, takes 700 ns, and
+    /// whose parallel part takes at least a quarter of the time of their serial part.
     #[default]
     Late,
     /// As soon as there are more jobs than helpers at work. `submit` runs jobs only if there are
