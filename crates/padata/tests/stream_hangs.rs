@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use padata::topology::{CpuId, CpuSet};
 use padata::{
-    CancelToken, Completion, Outcome, Pool, Refused, Stream, StreamOptions, Wake, Weight, Window,
+    CancelToken, Completion, Job, Nice, Outcome, Pool, Refused, Stream, StreamOptions, Wake,
+    Weight, Window,
 };
 
 mod watchdog;
@@ -448,5 +449,28 @@ fn for_each_over_a_range_without_end() {
             },
         );
         assert_eq!(outcome, Err(20_000));
+    });
+}
+
+/// A helper of low priority starts no helpers, so nobody hears its call: it runs what it submits.
+#[test]
+fn a_call_that_nobody_hears() {
+    in_time(|| {
+        let pool = pool(2);
+        let stream = pool.stream(at_once(4), || (), |n: u32, ()| n, 0, count);
+        let submitted = AtomicBool::new(false);
+        let outcome = Job::over(0_u32, 100).min_chunk(1).nice(Nice::Max).run(&pool, |chunk| {
+            if chunk.worker() != 0 && !submitted.load(SeqCst) {
+                stream.submit(1, 1).unwrap();
+                let delivered = stream.stats().delivered;
+                submitted.store(true, SeqCst);
+                return if delivered == 1 { Ok(()) } else { Err(delivered) };
+            }
+            while !submitted.load(SeqCst) {
+                thread::yield_now();
+            }
+            Ok(())
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
     });
 }

@@ -505,7 +505,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/padata/src/stream/admit.rs",
         from: "let all = flow.producer.tail();",
         to: "let all = self.ring.retired();",
-        test: modelled("shuttle", &["streams_that_nobody_waits_for"]),
+        test: test("padata", &["--test", "stream_hangs", "a_call_that_nobody_hears"]),
     },
     Mutant {
         name: "weights are never given back",
