@@ -606,13 +606,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: test("padata", &["--test", "stream", "an_iterator_goes_on"]),
     },
     Mutant {
-        name: "a helper that is to end leaves a call behind",
-        file: "crates/padata/src/pool/board.rs",
-        from: "self.sit_down_where(|posting| posting.is_open)",
-        to: "None",
-        test: modelled("shuttle", &["streams_that_nobody_waits_for"]),
-    },
-    Mutant {
         name: "helpers for serial work",
         file: "crates/padata/src/pace.rs",
         from: "nanos < self.shortest.max(serial / SERIAL_TIMES)",
