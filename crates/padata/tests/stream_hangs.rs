@@ -397,13 +397,16 @@ fn a_dropped_job_that_owns_its_stream() {
     });
 }
 
+/// Where the callbacks of a stream find it.
+type Own<A> = Arc<Mutex<Option<Stream<'static, u32, A>>>>;
+
 /// Finished within its own callback: that panics, and the stream goes all the same.
 #[test]
 fn a_stream_that_is_finished_in_its_own_callback() {
     in_time(|| {
         let alive = Arc::new(());
         let pool = pool(2);
-        let own: Arc<Mutex<Option<Stream<'static, u32, Arc<()>>>>> = Arc::default();
+        let own: Own<Arc<()>> = Arc::default();
         let inside = Arc::clone(&own);
         let (told, tells) = mpsc::channel();
         let stream = pool.stream(
