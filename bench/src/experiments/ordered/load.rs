@@ -100,6 +100,17 @@ pub(super) fn check(name: &str, jobs: u64, found: u64, expected: u64) -> Result<
     .into())
 }
 
+/// Jobs in flight, at most, the same for all.
+pub(super) const WINDOW: usize = 4096;
+
+/// What one run of so many jobs has shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ran {
+    pub(super) seconds: f64,
+    /// Nothing if it has no order.
+    pub(super) fold: Option<u64>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

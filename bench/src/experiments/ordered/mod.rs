@@ -7,33 +7,31 @@
 
 mod load;
 mod rivals;
+mod row;
 mod tbb;
 mod verdict;
 
 use std::cell::RefCell;
 use std::time::Instant;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::error::Result;
 use crate::outcome::Outcome;
 use crate::report::{self, Table};
 use crate::sample::{Plan, Samples, Tally, Variant};
 use crate::settings::Settings;
-use crate::stats::Summary;
 use crate::work::Pace;
 
-use load::{Expected, Load, check};
+use load::{Expected, Load, WINDOW, check};
 use rivals::Rival;
+use row::Row;
 use tbb::Tbb;
 
 /// Nominal work of a job: what the targets are about, and some in between for the break-even.
 const WORK_NS: [u64; 9] = [0, 20, 50, 100, 200, 500, 1000, 2000, 20_000];
 
 const QUICK_WORK_NS: [u64; 2] = [0, 2000];
-
-/// Jobs in flight, at most, the same for all.
-const WINDOW: usize = 4096;
 
 /// Of a sample, if two numbers of threads are measured; with more of them samples are shorter.
 const SAMPLE_MILLIS: u64 = 60;
@@ -89,33 +87,6 @@ pub(crate) fn run(settings: &Settings, pace: Pace) -> Result<Outcome> {
         .with("break_even_ns", break_even)
         .with("verdict", verdict)
         .with("left_out", note.into_iter().collect::<Vec<_>>()))
-}
-
-/// One way with a number of threads, at one size.
-struct Row {
-    name: &'static str,
-    threads: usize,
-    workers: Option<usize>,
-    work_ns: u64,
-    ns_per_job: Summary,
-    speedup: Summary,
-}
-
-impl Row {
-    fn json(&self) -> Value {
-        json!({
-            "impl": self.name,
-            "threads": self.threads,
-            "workers": self.workers,
-            "work_ns": self.work_ns,
-            "ns_per_job": self.ns_per_job.median,
-            "ns_per_job_min": self.ns_per_job.min,
-            "ns_per_job_max": self.ns_per_job.max,
-            "speedup": self.speedup.median,
-            "speedup_min": self.speedup.min,
-            "speedup_max": self.speedup.max,
-        })
-    }
 }
 
 /// Samples are nanoseconds per job.

@@ -17,17 +17,8 @@ use rayon::prelude::*;
 use crate::error::{Context, Result};
 use crate::settings;
 
-use super::WINDOW;
-use super::load::{Load, fold};
+use super::load::{Load, Ran, WINDOW, fold};
 use super::tbb::Tbb;
-
-/// What one run of so many jobs has shown.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ran {
-    pub(super) seconds: f64,
-    /// Nothing if it has no order.
-    pub(super) fold: Option<u64>,
-}
 
 type Run<'a> = Box<dyn Fn(Load, u64) -> Result<Ran> + 'a>;
 

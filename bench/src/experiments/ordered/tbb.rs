@@ -10,9 +10,7 @@ use tempfile::TempDir;
 
 use crate::error::{Context, Result};
 
-use super::WINDOW;
-use super::load::Load;
-use super::rivals::Ran;
+use super::load::{Load, Ran, WINDOW};
 
 const SOURCE: &str = include_str!("tbb.cpp");
 

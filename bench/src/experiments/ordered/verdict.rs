@@ -1,7 +1,7 @@
 //! What was measured beside what was wanted. Sentences, no more: a run never fails for a number.
 
-use super::Row;
 use super::rivals::{STREAMING, UNORDERED};
+use super::row::Row;
 use crate::stats;
 
 /// The two ways of ours that there are targets for.
