@@ -184,6 +184,7 @@ impl<'env> Lender<'env> {
 impl Loan {
     fn new(
         work: *const (),
+        // Unsafe to call, for the reason given at the field; nobody but `run` does.
         call: unsafe fn(*const (), &Seat<'_>, &Arc<Loan>) -> Left,
         kept: Option<Box<dyn Any + Send + Sync>>,
     ) -> Arc<Loan> {
@@ -199,6 +200,14 @@ impl Loan {
 
     /// Runs the work on this thread, unless the lender has recalled it. Says how the thread left
     /// it, nothing if it was not let in.
+    //
+    // Why `work` points to a live value inside, in each of the three ways to lend:
+    // - `lend`: `enter` counted this thread while the loan was not recalled, so `lend` is still on
+    //   the stack below `body` or waits for this thread, and the `&W` it was given is borrowed
+    //   until it returns;
+    // - `lending`: the same, and the lender holds the `W`; what that borrows lives until the
+    //   function returns, for `W: 'env`;
+    // - `lend_for_good`: the loan itself keeps the `W`, which borrows nothing, and we have the loan.
     pub(crate) fn run(loan: &Arc<Loan>, seat: &Seat<'_>) -> Option<Left> {
         struct Leave<'a>(&'a Loan);
         impl Drop for Leave<'_> {
@@ -211,13 +220,8 @@ impl Loan {
             return None;
         }
         let _leave = Leave(loan);
-        // SAFETY: `work` points to a live `W`, for which `call` was made, and `W: Sync`. One of
-        // - `enter` counted this thread while the loan was not recalled, so `lend` is still on the
-        //   stack below `body` or waits for this thread, and the `&W` it was given is borrowed
-        //   until it returns;
-        // - the same with `lending`, whose lender holds the `W`, and what `W` borrows lives until
-        //   that function returns: `W: 'env`;
-        // - the loan itself keeps the `W`, which borrows nothing, and we have the loan.
+        // SAFETY: `work` points to a live `W` until `_leave` is dropped: see above. `call` was made
+        // for the same `W`, and `W: Sync`.
         Some(unsafe { (loan.call)(loan.work, seat, loan) })
     }
 
