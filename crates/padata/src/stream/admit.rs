@@ -373,9 +373,9 @@ where
                 flow.queue.serve();
                 let job = job.take().expect("a job is put once");
                 let seq = self.put(&mut flow, job, weight);
-                if !flow.queue.is_empty() && flow.sleepers > 0 {
+                if !flow.queue.is_empty() {
                     // The next one may fit as well.
-                    self.changed.notify_all();
+                    self.tell_sleepers(&flow);
                 }
                 flow.waiters -= 1;
                 self.publish(flow, 1, loan);

@@ -85,6 +85,15 @@ impl Queue {
 }
 
 impl Flow {
+    /// Whether somebody has to become the serial helper.
+    pub(super) fn needs_serial_helper(&self) -> bool {
+        match self.serial {
+            SerialHelper::There => false,
+            SerialHelper::Called => true,
+            SerialHelper::Absent => self.parked.is_some(),
+        }
+    }
+
     pub(super) fn new(producer: Producer) -> Self {
         Flow {
             producer,

@@ -6,7 +6,7 @@ use crate::seat::{Left, Seat};
 use crate::sync::{self, Arc, Ordering};
 
 use super::core::{Core, Jobs, OnLoan, Retirer, SerialSide};
-use super::flow::SerialHelper;
+use super::flow::Flow;
 
 impl<J, T, P, X> Core<J, T, P, X>
 where
@@ -64,11 +64,7 @@ where
         let is_needed = self.ring.waiting() > 0
             || match self.retirer {
                 Retirer::Anyone => flow.parked.is_some(),
-                Retirer::On(_) => match flow.serial {
-                    SerialHelper::There => false,
-                    SerialHelper::Called => true,
-                    SerialHelper::Absent => flow.parked.is_some(),
-                },
+                Retirer::On(_) => flow.needs_serial_helper(),
                 Retirer::Consumer => false,
             };
         let has_others = flow.helpers.inside > 1;
@@ -87,9 +83,7 @@ where
     pub(super) fn close(&self) {
         let mut flow = sync::lock(&self.flow);
         flow.closed = true;
-        if flow.sleepers > 0 {
-            self.changed.notify_all();
-        }
+        self.tell_sleepers(&flow);
     }
 
     /// Jobs that do not run yet are dropped; no more are accepted.
@@ -97,6 +91,13 @@ where
         // Relaxed: a hint. A job may run even so.
         self.stopped.store(true, Ordering::Relaxed);
         self.close();
+    }
+
+    /// Something has changed that they may sleep for. Told under the lock, which they come to.
+    pub(super) fn tell_sleepers(&self, flow: &Flow) {
+        if flow.sleepers > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// Closes the stream, runs what there is, and returns when all is retired.

@@ -123,9 +123,7 @@ where
     /// Something was retired, and somebody had asked.
     fn attend(&self) {
         let mut flow = sync::lock(&self.flow);
-        if flow.sleepers > 0 {
-            self.changed.notify_all();
-        }
+        self.tell_sleepers(&flow);
         let is_over = flow.detached && self.is_drained_or_asks(&mut flow);
         drop(flow);
         if is_over {
@@ -150,9 +148,7 @@ where
     fn park(&self, turn: Turn) {
         let mut flow = sync::lock(&self.flow);
         self.park_in(&mut flow, turn);
-        if flow.sleepers > 0 {
-            self.changed.notify_all();
-        }
+        self.tell_sleepers(&flow);
     }
 
     fn park_in(&self, flow: &mut Flow, turn: Turn) {
@@ -168,7 +164,8 @@ where
         flow.parked.take()
     }
 
-    /// Hands a turn to a helper at work, if there is one besides this thread. Gives it back if not.
+    /// Hands a turn to a helper at work or to who waits, if there is one besides this thread. Gives
+    /// it back if not.
     fn hand_over(&self, turn: Turn, seat: &Seat<'_>) -> Option<Turn> {
         let mut flow = sync::lock(&self.flow);
         let own = usize::from(!seat.is_caller() || seat.waits());
@@ -177,9 +174,7 @@ where
         }
         // None of them leaves or sleeps without a look at it: both are under the lock.
         self.park_in(&mut flow, turn);
-        if flow.sleepers > 0 {
-            self.changed.notify_all();
-        }
+        self.tell_sleepers(&flow);
         None
     }
 
@@ -267,10 +262,7 @@ where
             return self.serve(cpus, Some(turn), seat);
         }
         self.park_in(&mut flow, turn);
-        if flow.sleepers > 0 {
-            // A helper may be among them.
-            self.changed.notify_all();
-        }
+        self.tell_sleepers(&flow);
         match flow.serial {
             SerialHelper::There => return,
             SerialHelper::Called if !self.clock.is_past(flow.serial_until) => return,
@@ -308,8 +300,8 @@ where
             let others = flow.helpers.inside + flow.waiters > 1;
             if flow.parked.is_none() || others && seat.is_wanted_elsewhere() {
                 self.set_serial(&mut flow, SerialHelper::Absent);
-                if flow.parked.is_some() && flow.sleepers > 0 {
-                    self.changed.notify_all();
+                if flow.parked.is_some() {
+                    self.tell_sleepers(&flow);
                 }
                 break;
             }
@@ -322,12 +314,7 @@ where
     pub(super) fn serve_if_needed(&self, seat: &Seat<'_>) -> bool {
         let Retirer::On(cpus) = &self.retirer else { return false };
         let mut flow = sync::lock(&self.flow);
-        let is_needed = match flow.serial {
-            SerialHelper::There => false,
-            SerialHelper::Called => true,
-            SerialHelper::Absent => flow.parked.is_some(),
-        };
-        if !is_needed {
+        if !flow.needs_serial_helper() {
             return false;
         }
         self.set_serial(&mut flow, SerialHelper::There);
