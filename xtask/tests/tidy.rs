@@ -20,11 +20,13 @@ const UNSAFE: [&str; 5] = [
 ];
 
 /// Which of our crates each may use, besides in its tests.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 10] = [
     ("bench", &["padata"]),
     ("debkernel", &[]),
     ("padata", &[]),
     ("kernel-elf", &[]),
+    ("kmill-btf", &[]),
+    ("dwarf-btf", &["kernel-elf", "kmill-btf", "padata"]),
     ("modgen", &[]),
     ("modindex", &["kernel-elf", "padata"]),
     ("kmill", &["debkernel", "kernel-elf", "modgen", "modindex", "padata"]),

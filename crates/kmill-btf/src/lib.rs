@@ -1,0 +1,32 @@
+//! BTF, the BPF type format, without any DWARF: what kernels and BPF programs say about types.
+//!
+//! ```text
+//! bytes ─ read ─┐                                        ┌─ write ─ bytes
+//!               ├─ Btf { types, strings, base } ─ dedup ─┤
+//! pushes ───────┘                                        └─ dump, diff, verify
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`mod@format`] | numbers: kinds, the info word, headers, limits |
+//! | [`types`] | types in memory, one vector of words; ids |
+//! | [`strings`] | strings in the order in which they came |
+//! | [`btf`] | both together, alone or on a base |
+//! | [`read`] | from bytes, checked |
+//! | [`write`] | to bytes |
+//! | [`dedup`] | every type once, as libbpf's `btf__dedup` |
+//!
+//! Sources: the kernel's `Documentation/bpf/btf.rst` and `include/uapi/linux/btf.h`.
+
+pub mod btf;
+pub mod dedup;
+pub mod format;
+pub mod read;
+pub mod strings;
+pub mod types;
+pub mod write;
+
+pub use btf::Btf;
+pub use format::{Endian, Info, Kind};
+pub use read::ReadError;
+pub use types::{StrOff, Type, TypeId, Types};
