@@ -1,0 +1,6 @@
+//! The ELF file around the debug info: its sections, its functions, its kfunc sets.
+
+pub(crate) mod functions;
+pub(crate) mod image;
+pub(crate) mod kfuncs;
+pub(crate) mod notes;

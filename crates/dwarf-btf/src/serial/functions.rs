@@ -1,0 +1,226 @@
+//! Functions: which of their states is encoded, and whether any is.
+//!
+//! Every unit that defines or inlines a function saves a state of it. The first one counts, and
+//! the others may only show that no single prototype is certain.
+
+use kmill_btf::format::{Info, linkage};
+use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
+
+use crate::elf::functions::{ElfFunction, ElfFunctions, FunctionId};
+use crate::elf::kfuncs;
+use crate::features::Features;
+use crate::serial::stream::{Stream, UnitBase};
+use crate::unit::model::{Function, Shape, Unit};
+use crate::unit::packed;
+
+/// What one unit says of a function.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) function: FunctionId,
+    result: TypeId,
+    /// Two words each; a last pair of zeros stands for variable arguments.
+    params: Vec<u32>,
+    annotations: Vec<(StrOff, i32)>,
+    unexpected_register: bool,
+    uncertain_location: bool,
+}
+
+/// Saves the functions of a unit whose names are those of symbols.
+pub(crate) fn save(
+    stream: &mut Stream,
+    unit: &Unit<'_>,
+    base: UnitBase,
+    functions: &ElfFunctions<'_>,
+    register_params: usize,
+    address_size: u8,
+    states: &mut Vec<State>,
+) {
+    for function in &unit.functions {
+        let params = unit.params(&function.params);
+        if function.declaration || params.iter().any(|param| param.name.is_none()) {
+            continue;
+        }
+        let Some(id) = function.name.and_then(|name| functions.find(name)) else { continue };
+        let mut words = Vec::with_capacity(params.len() * 2 + 2);
+        for param in params {
+            let name = stream.btf.add_string(param.name.unwrap_or_default());
+            words.extend([name.0, base.id(param.target_id).0]);
+        }
+        if function.varargs {
+            words.extend([0, 0]);
+        }
+        let annotations = unit.annotations(&function.annotations).iter();
+        let annotations = annotations
+            .map(|annotation| (stream.btf.add_string(annotation.value), annotation.component));
+        states.push(State {
+            function: id,
+            result: base.id(function.target_id),
+            params: words,
+            annotations: annotations.collect(),
+            unexpected_register: function.unexpected_register,
+            uncertain_location: is_uncertain(unit, function, register_params, address_size),
+        });
+    }
+}
+
+/// Whether a packed structure is passed by value behind the registers: where it then lies on the
+/// stack is not certain.
+pub(crate) fn is_uncertain(
+    unit: &Unit<'_>,
+    function: &Function<'_>,
+    register_params: usize,
+    address_size: u8,
+) -> bool {
+    unit.params(&function.params).iter().skip(register_params).any(|param| {
+        unit.get(param.target_id).is_some_and(|ty| {
+            let named =
+                matches!(ty.shape, Shape::Composite { union: false, .. }) && ty.name.is_some();
+            named && packed::is_packed(unit, ty, address_size)
+        })
+    })
+}
+
+/// Appends every function that is certain, in the order of their names.
+pub(crate) fn encode(
+    stream: &mut Stream,
+    mut states: Vec<State>,
+    functions: &ElfFunctions<'_>,
+    features: &Features,
+) {
+    // Stable: the states of a function stay in the order in which they were saved.
+    states.sort_by_key(|state| state.function);
+    for group in states.chunk_by(|a, b| a.function == b.function) {
+        let elf = functions.get(group[0].function);
+        if !features.consistent_func || is_certain(&stream.btf, group, elf) {
+            one(stream, &group[0], elf, features);
+        }
+    }
+}
+
+fn is_certain(btf: &Btf, states: &[State], elf: &ElfFunction<'_>) -> bool {
+    let flagged = states.iter().any(|state| state.unexpected_register || state.uncertain_location);
+    !elf.ambiguous
+        && !flagged
+        && states[1..].iter().all(|other| states_match(btf, &states[0], other))
+}
+
+fn states_match(btf: &Btf, a: &State, b: &State) -> bool {
+    let params = || a.params.chunks_exact(2).zip(b.params.chunks_exact(2));
+    a.params.len() == b.params.len()
+        && types_match(btf, a.result, b.result)
+        && params().all(|(a, b)| types_match(btf, TypeId(a[1]), TypeId(b[1])))
+}
+
+/// Whether two types are the same to a reader of a prototype. It is laxer than equality: what has
+/// a name is its name, `const` may be on one side only, and of a callback's parameters only their
+/// number counts.
+pub(crate) fn types_match(btf: &Btf, a: TypeId, b: TypeId) -> bool {
+    let (mut a, mut b) = (a, b);
+    // A chain longer than this goes in a circle.
+    for _ in 0..4096 {
+        if a == b {
+            return true;
+        }
+        let (Some(first), Some(second)) = (btf.get(a), btf.get(b)) else { return false };
+        let (kind, other) = (seen_as(first), seen_as(second));
+        if kind != other {
+            if kind == Kind::Const {
+                a = first.target();
+            } else if other == Kind::Const {
+                b = second.target();
+            } else {
+                return false;
+            }
+            continue;
+        }
+        let same_name = || btf.string(first.name()) == btf.string(second.name());
+        match kind {
+            Kind::Int => {
+                return first.size() == second.size()
+                    && first.extra() == second.extra()
+                    && same_name();
+            }
+            Kind::Float => return first.size() == second.size() && same_name(),
+            Kind::Typedef | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 => {
+                return same_name();
+            }
+            Kind::Ptr | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => {
+                (a, b) = (first.target(), second.target());
+            }
+            Kind::Array => {
+                if first.array().len != second.array().len {
+                    return false;
+                }
+                (a, b) = (first.array().element, second.array().element);
+            }
+            Kind::FuncProto => {
+                if first.vlen() != second.vlen() {
+                    return false;
+                }
+                (a, b) = (first.target(), second.target());
+            }
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// A declaration counts as what it declares.
+fn seen_as(ty: Type<'_>) -> Kind {
+    match (ty.kind(), ty.flag()) {
+        (Kind::Fwd, true) => Kind::Union,
+        (Kind::Fwd, false) => Kind::Struct,
+        (kind, _) => kind,
+    }
+}
+
+fn one(stream: &mut Stream, state: &State, elf: &ElfFunction<'_>, features: &Features) {
+    let mut state = state.clone();
+    let kfunc = elf.kfunc.filter(|_| features.decl_tag_kfuncs);
+    if let Some(flags) = kfunc.filter(|_| features.attributes) {
+        arena_pointers(stream, &mut state, flags);
+    }
+    let prototype = stream.prototype(state.result, &state.params);
+    let name = stream.btf.add_string(elf.name);
+    // Always static: the reference says nothing else of functions.
+    let info = Info::new(Kind::Func, false, linkage::STATIC);
+    let id = stream.btf.types.push(name, info, prototype.0, &[]);
+    let mut tag = |stream: &mut Stream, value: StrOff, component: i32| {
+        let info = Info::new(Kind::DeclTag, false, 0);
+        stream.btf.types.push(value, info, id.0, &[component as u32]);
+    };
+    if let Some(flags) = kfunc.filter(|_| features.decl_tag) {
+        let value = stream.btf.add_string(b"bpf_kfunc");
+        tag(stream, value, -1);
+        if flags & kfuncs::FASTCALL != 0 {
+            let value = stream.btf.add_string(b"bpf_fastcall");
+            tag(stream, value, -1);
+        }
+    }
+    for (value, component) in &state.annotations {
+        tag(stream, *value, *component);
+    }
+}
+
+/// Pointers into an arena get its address space.
+fn arena_pointers(stream: &mut Stream, state: &mut State, flags: u32) {
+    if flags & kfuncs::ARENA_RET != 0 {
+        state.result = arena_pointer(stream, state.result);
+    }
+    for (index, flag) in [kfuncs::ARENA_ARG1, kfuncs::ARENA_ARG2].into_iter().enumerate() {
+        if flags & flag != 0
+            && let Some(place) = state.params.get_mut(index * 2 + 1)
+        {
+            *place = arena_pointer(stream, TypeId(*place)).0;
+        }
+    }
+}
+
+fn arena_pointer(stream: &mut Stream, id: TypeId) -> TypeId {
+    let Some(ty) = stream.btf.get(id).filter(|ty| ty.kind() == Kind::Ptr) else { return id };
+    let target = ty.target();
+    let name = stream.btf.add_string(b"address_space(1)");
+    let info = Info::new(Kind::TypeTag, true, 0);
+    let tag = stream.btf.types.push(name, info, target.0, &[]);
+    stream.btf.types.push_ref(Kind::Ptr, StrOff::EMPTY, tag)
+}

@@ -1,0 +1,208 @@
+//! Variables and the sections they lie in.
+
+use kmill_btf::format::{Info, linkage};
+use kmill_btf::{Kind, TypeId};
+use rustc_hash::FxHashSet;
+
+use crate::elf::image::{Image, Symbol};
+use crate::error::{EncodeError, Place};
+use crate::features::Features;
+use crate::serial::stream::{Stream, UnitBase};
+use crate::unit::model::{CoreId, Entry, Unit, Variable};
+use crate::unit::packed;
+
+/// Section types (`SHT_PROGBITS`, `SHT_NOBITS`) and a symbol's (`STT_OBJECT`).
+const PROGBITS: u32 = 1;
+const NOBITS: u32 = 8;
+const OBJECT: u8 = 1;
+
+/// Names that begin so are the kernel's machinery, and nobody's variables.
+const MACHINERY: [&[u8]; 5] = [
+    b"__UNIQUE_ID",
+    b"__tpstrtab_",
+    b"__exitcall_",
+    b"__gendwarfksyms_ptr_",
+    b"__func_stack_frame_non_standard_",
+];
+
+/// Longest name of a variable.
+const NAME_MAX: usize = 128;
+
+/// An index of a section.
+type SectionIndex = usize;
+
+/// The sections that variables are looked for in, and those found.
+#[derive(Debug)]
+pub(crate) struct Sections<'a> {
+    ranges: Vec<Range>,
+    /// Objects at the start of their section.
+    objects: FxHashSet<(SectionIndex, &'a [u8])>,
+    entries: Vec<Vec<Entry3>>,
+}
+
+/// Variable, offset, size.
+type Entry3 = (TypeId, u32, u32);
+
+#[derive(Clone, Debug)]
+struct Range {
+    addr: u64,
+    size: u64,
+    may_hold: bool,
+    included: bool,
+}
+
+/// A variable that is encoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'u, 'a> {
+    pub(crate) name: &'a [u8],
+    /// The variable that says what it is: itself or its declaration.
+    pub(crate) variable: &'u Variable<'a>,
+    section: SectionIndex,
+    offset: u32,
+    size: u32,
+}
+
+impl<'a> Sections<'a> {
+    pub(crate) fn new(image: &Image<'a>, symbols: &[Symbol<'a>], features: &Features) -> Self {
+        let ranges: Vec<Range> = image
+            .sections
+            .iter()
+            .map(|section| Range {
+                addr: section.addr,
+                size: section.size,
+                may_hold: matches!(section.kind, PROGBITS | NOBITS),
+                included: features.global_var || (features.var && section.name == b".data..percpu"),
+            })
+            .collect();
+        let objects = symbols.iter().filter(|symbol| symbol.kind == OBJECT);
+        let objects = objects.map(|symbol| (symbol.section as usize, symbol.name)).collect();
+        Sections { entries: vec![Vec::new(); ranges.len()], ranges, objects }
+    }
+
+    /// Whether any variable can be found.
+    pub(crate) fn any(&self) -> bool {
+        self.ranges.iter().any(|range| range.included)
+    }
+
+    fn find(&self, address: u64) -> Option<SectionIndex> {
+        let holds = |range: &Range| {
+            range.may_hold && range.addr <= address && address - range.addr < range.size
+        };
+        self.ranges.iter().skip(1).position(holds).map(|index| index + 1)
+    }
+
+    /// What a variable of a unit is, when it is encoded.
+    pub(crate) fn look<'u, 'b>(
+        &self,
+        unit: &'u Unit<'b>,
+        variable: &'u Variable<'b>,
+        features: &Features,
+        address_size: u8,
+    ) -> Result<Option<Found<'u, 'b>>, EncodeError> {
+        if !variable.top_level || variable.artificial {
+            return Ok(None);
+        }
+        let Some(address) = variable.address else { return Ok(None) };
+        let Some(section) = self.find(address).filter(|index| self.ranges[*index].included) else {
+            return Ok(None);
+        };
+        let address = address - self.ranges[section].addr;
+        let declaration = variable.specification.and_then(|offset| unit.entries.get(&offset.0));
+        let variable = match declaration {
+            Some(Entry::Variable(index)) => &unit.variables[*index as usize],
+            _ => variable,
+        };
+        let Some(name) = variable.name else { return Ok(None) };
+        if MACHINERY.iter().any(|start| name.starts_with(start)) {
+            return Ok(None);
+        }
+        // Address 0 may stand for a section that was thrown away.
+        if address == 0 && !self.objects.contains(&(section, name)) {
+            return Ok(None);
+        }
+        let refused = if !is_valid(name) {
+            Some("a variable whose name BTF cannot have")
+        } else if variable.target_id == CoreId(0) {
+            Some("a variable of type void")
+        } else {
+            None
+        };
+        match refused {
+            Some(_) if features.encode_force => return Ok(None),
+            Some(what) => {
+                let offset = variable.target.map_or(0, |offset| offset.0);
+                let place = Place { section: ".debug_info", unit: None, offset };
+                return Err(EncodeError::Dwarf { place, what });
+            }
+            None => {}
+        }
+        let size = packed::size(unit, variable.target_id, address_size);
+        let size = size.and_then(|size| u32::try_from(size).ok()).filter(|size| *size > 0);
+        let (Some(size), Ok(offset)) = (size, u32::try_from(address)) else { return Ok(None) };
+        Ok(Some(Found { name, variable, section, offset, size }))
+    }
+
+    /// Appends the variables of a unit.
+    pub(crate) fn encode(
+        &mut self,
+        stream: &mut Stream,
+        unit: &Unit<'_>,
+        base: UnitBase,
+        features: &Features,
+        address_size: u8,
+    ) -> Result<(), EncodeError> {
+        for variable in &unit.variables {
+            let Some(found) = self.look(unit, variable, features, address_size)? else { continue };
+            let variable = found.variable;
+            let name = stream.btf.add_string(found.name);
+            let linkage = if variable.external { linkage::GLOBAL } else { linkage::STATIC };
+            let info = Info::new(Kind::Var, false, 0);
+            let target = base.id(variable.target_id);
+            let id = stream.btf.types.push(name, info, target.0, &[linkage]);
+            for annotation in unit.annotations(&variable.annotations) {
+                stream.decl_tag(annotation, id);
+            }
+            self.entries[found.section].push((id, found.offset, found.size));
+        }
+        Ok(())
+    }
+
+    /// Appends the sections, in the order of the file.
+    pub(crate) fn finish(mut self, stream: &mut Stream, image: &Image<'a>) {
+        for (entries, section) in self.entries.iter_mut().zip(&image.sections) {
+            // The number of variables that the reference counts to.
+            entries.truncate(entries.len() & 0xffff);
+            entries.sort_by(|a, b| (a.1.wrapping_sub(b.1) as i32).cmp(&0));
+            let Some(last) = entries.last() else { continue };
+            let size = last.1.wrapping_add(last.2);
+            let name = stream.btf.add_string(section.name);
+            let more: Vec<u32> =
+                entries.iter().flat_map(|&(id, at, size)| [id.0, at, size]).collect();
+            let info = Info::new(Kind::Datasec, false, entries.len() as u32);
+            stream.btf.types.push(name, info, size, &more);
+        }
+    }
+}
+
+/// Whether a variable may be called that.
+fn is_valid(name: &[u8]) -> bool {
+    let ok = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    let first = name.first().is_some_and(|byte| ok(byte) && !byte.is_ascii_digit());
+    first && name.len() <= NAME_MAX && name.iter().all(ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_valid;
+
+    #[test]
+    fn names_are_identifiers_with_dots() {
+        assert!(is_valid(b"a.b_c9"));
+        assert!(is_valid(b".x"));
+        assert!(!is_valid(b"9a"));
+        assert!(!is_valid(b""));
+        assert!(!is_valid(b"a$b"));
+        assert!(is_valid(&[b'a'; 128]));
+        assert!(!is_valid(&[b'a'; 129]));
+    }
+}
