@@ -3,12 +3,12 @@
 use kmill_btf::format::{Info, int};
 use kmill_btf::{Btf, Kind, StrOff, TypeId};
 
-use crate::dwarf::constants::ate;
 use crate::error::{EncodeError, Place};
 use crate::features::Features;
 use crate::unit::model::{
     Annotation, CoreId, DieOffset, Enumerator, Member, Shape, Unit, UnitType,
 };
+use crate::unit::rules::{self, Base};
 
 /// What is carried from unit to unit.
 #[derive(Debug)]
@@ -178,41 +178,28 @@ impl Stream {
         size: u64,
         features: &Features,
     ) -> Result<(), EncodeError> {
-        let mut name = ty.name.unwrap_or_default();
-        let mut bits = 0;
-        match encoding {
-            ate::SIGNED | ate::SIGNED_CHAR => bits = int::SIGNED,
-            ate::BOOLEAN => bits = int::BOOL,
-            ate::FLOAT if features.float => {
-                if !matches!(size, 2 | 4 | 8 | 12 | 16) {
-                    return Err(refused(ty.offset, "a floating-point type of an odd size"));
-                }
-                if name.is_empty() {
-                    return Err(refused(ty.offset, "a floating-point type without a name"));
-                }
+        let named = |what| match ty.name {
+            Some(name) if !name.is_empty() => Ok(name),
+            _ => Err(refused(ty.offset, what)),
+        };
+        let base =
+            rules::base(encoding, size, features).map_err(|what| refused(ty.offset, what))?;
+        match base {
+            Base::Float { size } => {
+                let name = named("a floating-point type without a name")?;
                 let name = self.btf.add_string(name);
-                let info = Info::new(Kind::Float, false, 0);
-                self.btf.types.push(name, info, size as u32, &[]);
-                return Ok(());
+                self.btf.types.push(name, Info::new(Kind::Float, false, 0), size, &[]);
             }
-            ate::COMPLEX_FLOAT | ate::IMAGINARY_FLOAT | 0x80..
-                if features.float && is_odd_float(encoding) =>
-            {
-                return Err(refused(ty.offset, "a complex or imaginary type"));
+            Base::Int { size, encoding } => {
+                let name = named("a base type without a name")?;
+                let name = self.btf.add_string(name);
+                self.btf.types.push_int(name, size, encoding);
             }
-            _ => {}
+            Base::FakeInt { encoding } => {
+                let name = self.btf.add_string(rules::FAKE_INT);
+                self.btf.types.push_int(name, 4, encoding);
+            }
         }
-        let mut size = size as u16;
-        // DWARF 5 has types that only expressions use, of any number of bits.
-        if !size.is_power_of_two() || size > 16 {
-            name = b"__SANITIZED_FAKE_INT__";
-            size = 4;
-        }
-        if name.is_empty() {
-            return Err(refused(ty.offset, "a base type without a name"));
-        }
-        let name = self.btf.add_string(name);
-        self.btf.types.push_int(name, u32::from(size), bits);
         Ok(())
     }
 
@@ -230,19 +217,9 @@ impl Stream {
         let mut bit_fields = false;
         for member in members.iter().filter(|member| !member.is_inheritance) {
             let name = self.name(member.name);
-            if union && member.bit_offset != 0 {
-                return Err(refused(ty.offset, "a union with a member behind its start"));
-            }
-            let mut offset = member.bit_offset;
-            if member.bit_size != 0 {
-                if member.bit_size > 0xff || offset > 0xff_ffff {
-                    return Err(refused(ty.offset, "a bit field too wide or too far behind"));
-                }
-                bit_fields = true;
-                offset |= member.bit_size << 24;
-            } else if !offset.is_multiple_of(8) {
-                return Err(refused(ty.offset, "a member that starts within a byte"));
-            }
+            let word = rules::member(union, member.bit_offset, member.bit_size);
+            let (offset, is_bit_field) = word.map_err(|what| refused(ty.offset, what))?;
+            bit_fields |= is_bit_field;
             more.extend([name.0, base.raw(member.target_id).0, offset]);
         }
         let info = Info::new(kind, bit_fields, more.len() as u32 / 3);
@@ -258,38 +235,24 @@ impl Stream {
         values: &[Enumerator<'_>],
         features: &Features,
     ) -> Result<(), EncodeError> {
-        let size = bits.div_ceil(8) as u32;
-        if !size.is_power_of_two() || size > 8 {
-            return Err(refused(ty.offset, "an enumeration of an odd size"));
-        }
+        let refuse = |what| refused(ty.offset, what);
+        let (kind, size, mut flag) = rules::enumeration(bits, signed, features).map_err(refuse)?;
         let name = self.name(ty.name);
-        let wide = size > 4 && features.enum64;
         let mut more = Vec::new();
-        let mut flag = wide && signed;
         for value in values {
             let label = value.name.unwrap_or_default();
             if label.is_empty() {
-                return Err(refused(ty.offset, "a value without a name"));
+                return Err(refuse("a value without a name"));
             }
             let label = self.btf.add_string(label);
-            more.extend([label.0, value.value as u32]);
-            if wide {
-                more.push((value.value >> 32) as u32);
-            } else if features.enum64 {
-                let number = value.value as i64;
-                if number < i64::from(i32::MIN) || number > i64::from(u32::MAX) {
-                    return Err(refused(ty.offset, "a value that its enumeration cannot hold"));
-                }
-                flag |= number < 0;
+            let (value, is_negative) = rules::value(kind, value.value, features).map_err(refuse)?;
+            flag |= is_negative;
+            more.extend([label.0, value as u32]);
+            if kind == Kind::Enum64 {
+                more.push((value >> 32) as u32);
             }
         }
-        let kind = if wide { Kind::Enum64 } else { Kind::Enum };
         self.btf.types.push(name, Info::new(kind, flag, values.len() as u32), size, &more);
         Ok(())
     }
-}
-
-/// Floating-point encodings that are neither single, double nor long double.
-fn is_odd_float(encoding: u64) -> bool {
-    matches!(encoding, ate::COMPLEX_FLOAT | ate::IMAGINARY_FLOAT)
 }

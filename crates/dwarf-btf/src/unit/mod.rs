@@ -4,3 +4,4 @@ pub(crate) mod load;
 pub(crate) mod model;
 pub(crate) mod packed;
 pub(crate) mod resolve;
+pub(crate) mod rules;

@@ -1,0 +1,207 @@
+//! Keys: what a type says, in 62 bits, and strings by where they lie.
+//!
+//! A reference to a named structure, union or enumeration is its *anchor*: kind and name, whatever
+//! the unit knows of its inside. So keys need no cycles and no closure, and a unit that only has a
+//! declaration agrees with one that has the definition. Everything else counts by content.
+
+use kmill_btf::{Info, Kind};
+
+use crate::dwarf::sections::Sections;
+
+/// A string by its place: equal ones are equal strings, but not the other way round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct StrKey(pub(crate) u64);
+
+/// Where the bytes of a string key lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Home {
+    None = 0,
+    /// An offset in `.debug_str`.
+    DebugStr = 1,
+    /// Up to seven bytes, in the key.
+    Here = 2,
+    /// An offset in `.debug_info` or `.debug_line_str`, and which.
+    Elsewhere = 3,
+}
+
+impl StrKey {
+    /// No name at all.
+    pub(crate) const NONE: StrKey = StrKey(0);
+
+    /// Longest string that a key holds.
+    pub(crate) const INLINE_MAX: usize = 7;
+
+    /// The string at an offset of `.debug_str`.
+    pub(crate) const fn debug_str(offset: u64) -> StrKey {
+        StrKey(offset << 2 | Home::DebugStr as u64)
+    }
+
+    /// A short string that lies where it is used; its bytes are in the low end of the word.
+    pub(crate) const fn packed(bytes: u64) -> StrKey {
+        StrKey(bytes << 2 | Home::Here as u64)
+    }
+
+    /// The key of a string that a section of `sections` holds.
+    pub(crate) fn of(text: Option<&[u8]>, sections: &Sections<'_>) -> StrKey {
+        let Some(text) = text else { return StrKey::NONE };
+        // Where it lies tells which section it is of.
+        let within = |section: &[u8]| {
+            let (start, at) = (section.as_ptr() as usize, text.as_ptr() as usize);
+            let offset = at.checked_sub(start)?;
+            (offset < section.len()).then_some(offset as u64)
+        };
+        if let Some(offset) = within(&sections.str) {
+            return StrKey::debug_str(offset);
+        }
+        if text.len() <= StrKey::INLINE_MAX {
+            return StrKey::packed(text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+        match (within(&sections.info), within(&sections.line_str)) {
+            (Some(offset), _) => StrKey(offset << 3 | Home::Elsewhere as u64),
+            (_, Some(offset)) => StrKey(offset << 3 | 4 | Home::Elsewhere as u64),
+            _ => StrKey(!0),
+        }
+    }
+
+    /// Its bytes: `buffer` holds those of the key. `prefix` is the one string of no section.
+    pub(crate) fn text<'b>(
+        self,
+        sections: &'b Sections<'_>,
+        prefix: Option<&'b [u8]>,
+        buffer: &'b mut [u8; 8],
+    ) -> &'b [u8] {
+        use crate::dwarf::sections::string_at;
+        let found = match self.0 & 3 {
+            1 => string_at(&sections.str, self.0 >> 2),
+            2 => {
+                *buffer = (self.0 >> 2).to_le_bytes();
+                Some(&buffer[..buffer.iter().position(|byte| *byte == 0).unwrap_or(7)])
+            }
+            3 if self.0 == !0 => prefix,
+            3 if self.0 & 4 != 0 => string_at(&sections.line_str, self.0 >> 3),
+            3 => string_at(&sections.info, self.0 >> 3),
+            _ => None,
+        };
+        found.unwrap_or_default()
+    }
+}
+
+/// What a type says. The two highest bits are others' to use: see [`Key::REAL`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key(pub(crate) u64);
+
+impl Key {
+    /// Nothing known.
+    pub(crate) const UNSET: Key = Key(0);
+    /// `void`.
+    pub(crate) const VOID: Key = Key(1);
+    /// Set in every key of a type.
+    pub(crate) const REAL: u64 = 1 << 63;
+    /// Free for whoever keeps keys.
+    pub(crate) const MARK: u64 = 1 << 62;
+
+    const fn of_hash(hash: u64) -> Key {
+        Key(hash & !Key::MARK | Key::REAL)
+    }
+
+    /// The anchor of a structure, union or enumeration of that name.
+    pub(crate) fn anchor(kind: Kind, name: StrKey) -> Key {
+        Key::of_hash(fold(name.0 ^ P[4], kind as u64 ^ P[5]))
+    }
+}
+
+/// Odd constants without structure: digits of the golden ratio and of pi.
+const P: [u64; 8] = [
+    0x9e37_79b9_7f4a_7c15,
+    0xf39c_c060_5ced_c835,
+    0x2436_f04a_88d7_0a2d,
+    0x8a2e_0370_7344_a409,
+    0x4528_21e6_38d0_1377,
+    0xbe54_66cf_34e9_0c6d,
+    0xc0ac_29b7_c97c_50dd,
+    0x3f84_d5b5_b547_0917,
+];
+
+/// The two halves of a product, on top of each other.
+pub(crate) const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// Hashes the words of a class: the head first, then entries of three words or fewer, each by
+/// itself, so that several multiplications run at a time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hasher {
+    sum: u64,
+    place: u64,
+}
+
+impl Hasher {
+    pub(crate) fn new(head: Head, name: StrKey, third: u64) -> Hasher {
+        let first = fold(u64::from(head.0) ^ P[0], name.0 ^ P[1]);
+        Hasher { sum: first ^ fold(third ^ P[2], P[3] ^ u64::from(head.0)), place: P[6] }
+    }
+
+    /// One member, value or parameter. Its place counts.
+    pub(crate) fn entry(&mut self, name: StrKey, value: u64, more: u64) {
+        self.place = self.place.wrapping_add(P[7]);
+        let a = name.0.wrapping_add(more.rotate_left(32)) ^ self.place;
+        self.sum = self.sum.wrapping_add(fold(a, value ^ P[1]));
+    }
+
+    pub(crate) fn key(self) -> Key {
+        Key::of_hash(fold(self.sum ^ P[5], P[0]))
+    }
+}
+
+/// What kind of type, with the flags that count. It is BTF's info word, without entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head(pub(crate) u32);
+
+impl Head {
+    pub(crate) const fn new(kind: Kind, flag: bool) -> Head {
+        Head(Info::new(kind, flag, 0).0)
+    }
+
+    pub(crate) const fn info(self) -> Info {
+        Info(self.0)
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        Kind::of(self.info().kind()).unwrap_or(Kind::Int)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(entries: &[(u64, u64, u64)]) -> Key {
+        let mut hasher = Hasher::new(Head::new(Kind::Struct, false), StrKey::NONE, 8);
+        entries.iter().for_each(|&(name, value, more)| hasher.entry(StrKey(name), value, more));
+        hasher.key()
+    }
+
+    #[test]
+    fn the_order_of_entries_counts_and_so_does_every_field() {
+        let base = key(&[(1, 2, 3), (4, 5, 6)]);
+        let others = [
+            key(&[(4, 5, 6), (1, 2, 3)]),
+            key(&[(1, 2, 3)]),
+            key(&[(2, 1, 3), (4, 5, 6)]),
+            key(&[(1, 3, 2), (4, 5, 6)]),
+            key(&[(1, 2, 3), (4, 5, 7)]),
+        ];
+        assert!(others.iter().all(|other| *other != base));
+        assert_eq!(base, key(&[(1, 2, 3), (4, 5, 6)]));
+        assert_eq!(base.0 & (Key::REAL | Key::MARK), Key::REAL);
+    }
+
+    #[test]
+    fn anchors_differ_by_kind_and_name() {
+        let name = StrKey::debug_str(7);
+        let anchor = Key::anchor(Kind::Struct, name);
+        assert_ne!(anchor, Key::anchor(Kind::Union, name));
+        assert_ne!(anchor, Key::anchor(Kind::Struct, StrKey::debug_str(8)));
+    }
+}

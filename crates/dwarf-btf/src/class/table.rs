@@ -1,0 +1,337 @@
+//! One worker's classes: every type that it has seen, once, with where it was first.
+//!
+//! Units come in ascending order, so that the first place is the smallest one and an entry never
+//! changes, but for what a unit itself says twice.
+
+use kmill_btf::Kind;
+
+use crate::class::key::{Hasher, Head, Key, StrKey};
+
+/// An index of a class in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ClassId(pub(crate) u32);
+
+impl ClassId {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A place in the order of all types: unit, then entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Position {
+    /// Number of the unit.
+    pub(crate) unit: u32,
+    /// Grows with the order of ids in the unit.
+    pub(crate) order: u32,
+}
+
+/// One class: types that say the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Class {
+    pub(crate) key: Key,
+    /// The type that stays.
+    pub(crate) winner: Position,
+    /// Where its strings are first.
+    pub(crate) first: u32,
+    /// More than one unit has it.
+    pub(crate) in_several: bool,
+    /// The last unit that has it twice, plus one.
+    twice_in: u32,
+    start: u32,
+    len: u32,
+}
+
+/// One class as it was said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words<'t>(pub(crate) &'t [u64]);
+
+/// Words of the head: kind and flag; name; size or what it refers to.
+const HEAD: usize = 3;
+/// Words of an entry: name; type or value; offset.
+const ENTRY: usize = 3;
+
+impl<'t> Words<'t> {
+    pub(crate) fn head(self) -> Head {
+        Head(self.0[0] as u32)
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        self.head().kind()
+    }
+
+    pub(crate) fn name(self) -> StrKey {
+        StrKey(self.0[1])
+    }
+
+    /// Size in bytes, an integer's encoding on top, or the key of what it refers to.
+    pub(crate) fn third(self) -> u64 {
+        self.0[2]
+    }
+
+    pub(crate) fn target(self) -> Key {
+        Key(self.0[2])
+    }
+
+    /// Name, key or value, and offset or length.
+    pub(crate) fn entries(self) -> impl ExactSizeIterator<Item = (StrKey, u64, u64)> + 't {
+        self.0[HEAD..].chunks_exact(ENTRY).map(|entry| (StrKey(entry[0]), entry[1], entry[2]))
+    }
+
+    /// Every key that it refers to.
+    pub(crate) fn for_each_key(self, mut see: impl FnMut(Key)) {
+        let kind = self.kind();
+        if kind.has_target() || kind == Kind::Array {
+            see(self.target());
+        }
+        if kind.is_composite() || kind == Kind::FuncProto {
+            self.entries().for_each(|(_, key, _)| see(Key(key)));
+        }
+    }
+
+    /// Every name in it, in the order in which they come into the blob.
+    pub(crate) fn for_each_name(self, mut see: impl FnMut(StrKey)) {
+        see(self.name());
+        self.entries().for_each(|(name, _, _)| see(name));
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    key: Key,
+    class: u32,
+    /// The last unit that had it, plus one.
+    unit: u32,
+}
+
+/// What a look into the table found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// This unit is not the first, or has it twice.
+    Before,
+    /// Nobody had it: its words are to follow.
+    Never,
+}
+
+/// The classes of one worker.
+#[derive(Debug)]
+pub(crate) struct Table {
+    slots: Vec<Slot>,
+    classes: Vec<Class>,
+    words: Vec<u64>,
+    /// The unit that is read, plus one.
+    unit: u32,
+    /// Classes that this unit has more than once.
+    twice: Vec<ClassId>,
+    /// Classes that some unit has more than once, in a way that libbpf does not see through.
+    pub(crate) confusing: Vec<Key>,
+    /// The anchors of each unit, one unit behind another: where each unit's end.
+    pub(crate) anchors: Vec<u32>,
+    pub(crate) anchor_ends: Vec<(u32, u32)>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Table {
+            slots: vec![Slot::default(); 1 << 12],
+            classes: Vec::new(),
+            words: Vec::new(),
+            unit: 0,
+            twice: Vec::new(),
+            confusing: Vec::new(),
+            anchors: Vec::new(),
+            anchor_ends: Vec::new(),
+        }
+    }
+}
+
+impl Table {
+    /// Every class, in the order in which they were met.
+    pub(crate) fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+
+    pub(crate) fn words(&self, class: &Class) -> Words<'_> {
+        Words(&self.words[class.start as usize..(class.start + class.len) as usize])
+    }
+
+    /// A class, when there is one of that key.
+    pub(crate) fn find(&self, key: Key) -> Option<ClassId> {
+        let slot = self.slots[self.place(key)];
+        (slot.key == key).then_some(ClassId(slot.class))
+    }
+
+    pub(crate) fn get(&self, id: ClassId) -> &Class {
+        &self.classes[id.index()]
+    }
+
+    /// A new unit: its number is larger than those before.
+    pub(crate) fn begin(&mut self, unit: u32) {
+        self.unit = unit + 1;
+        self.twice.clear();
+    }
+
+    fn place(&self, key: Key) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut at = key.0 as usize & mask;
+        loop {
+            let slot = &self.slots[at];
+            if slot.key == key || slot.key == Key::UNSET {
+                return at;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Notes that this unit has a type of that key at `order`.
+    pub(crate) fn touch(&mut self, key: Key, order: u32) -> Seen {
+        let at = self.place(key);
+        let slot = &mut self.slots[at];
+        if slot.key == Key::UNSET {
+            return Seen::Never;
+        }
+        let before = std::mem::replace(&mut slot.unit, self.unit);
+        let class = slot.class;
+        if before == self.unit {
+            self.again(class, order);
+        } else {
+            self.classes[class as usize].in_several = true;
+        }
+        Seen::Before
+    }
+
+    #[cold]
+    fn again(&mut self, class: u32, order: u32) {
+        let entry = &mut self.classes[class as usize];
+        entry.twice_in = self.unit;
+        self.twice.push(ClassId(class));
+        if entry.winner.unit + 1 == self.unit {
+            entry.first = entry.first.min(order);
+            // What only refers has the winner of a depth-first walk; all others the first.
+            let kind = Head(self.words[entry.start as usize] as u32).kind();
+            if !is_reference(kind) {
+                entry.winner.order = entry.winner.order.min(order);
+            }
+        }
+    }
+
+    /// Adds a class that was never seen, with `entries` behind its head.
+    pub(crate) fn insert(
+        &mut self,
+        key: Key,
+        order: u32,
+        head: [u64; HEAD],
+        entries: impl IntoIterator<Item = [u64; ENTRY]>,
+    ) {
+        if (self.classes.len() + 1) * 2 > self.slots.len() {
+            self.grow();
+        }
+        let class = self.classes.len() as u32;
+        let at = self.place(key);
+        self.slots[at] = Slot { key, class, unit: self.unit };
+        let start = self.words.len() as u32;
+        self.words.extend_from_slice(&head);
+        for entry in entries {
+            self.words.extend_from_slice(&entry);
+        }
+        self.classes.push(Class {
+            key,
+            winner: Position { unit: self.unit - 1, order },
+            first: order,
+            in_several: false,
+            twice_in: 0,
+            start,
+            len: self.words.len() as u32 - start,
+        });
+    }
+
+    fn grow(&mut self) {
+        let old = std::mem::take(&mut self.slots);
+        self.slots = vec![Slot::default(); old.len() * 2];
+        for slot in old {
+            if slot.key != Key::UNSET {
+                let at = self.place(slot.key);
+                self.slots[at] = slot;
+            }
+        }
+    }
+
+    /// Notes an anchor: its definition or declaration is an entry of this unit.
+    pub(crate) fn anchor(&mut self, kind: Kind, name: StrKey, order: u32) -> Key {
+        let key = Key::anchor(kind, name);
+        if self.touch(key, order) == Seen::Never {
+            self.insert(key, order, [ANCHOR, name.0, kind as u64], []);
+        }
+        let at = self.place(key);
+        self.anchors.push(self.slots[at].class);
+        key
+    }
+
+    /// The unit is done: finds what it has twice and libbpf cannot see through.
+    ///
+    /// Its walk over two graphs assumes that a type of one is one type of the other. Two copies in
+    /// a unit break that, unless it finds them identical: arrays of the same element, structures
+    /// with the same members, pointers to the same type, by id.
+    pub(crate) fn end(&mut self) {
+        let unit = self.unit - 1;
+        self.anchor_ends.push((unit, self.anchors.len() as u32));
+        for index in 0..self.twice.len() {
+            let class = &self.classes[self.twice[index].index()];
+            let words = self.words(class);
+            let twice = |key: Key| {
+                let class = self.find(key).map(|id| self.get(id));
+                class.filter(|class| class.twice_in == self.unit)
+            };
+            let plain = match Shape::of(words) {
+                Shape::Array | Shape::Pointer => twice(words.target()).is_none(),
+                Shape::Anonymous => words.entries().all(|(_, key, _)| {
+                    twice(Key(key)).is_none_or(|class| {
+                        matches!(Shape::of(self.words(class)), Shape::Array | Shape::Anonymous)
+                    })
+                }),
+                Shape::Other => false,
+            };
+            if !plain {
+                self.confusing.push(class.key);
+            }
+        }
+    }
+}
+
+/// The head of an anchor, which is no type.
+pub(crate) const ANCHOR: u64 = u64::MAX;
+
+/// Kinds that libbpf tells apart when copies are in question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Array,
+    Pointer,
+    /// A structure or union without a name. Those with one have anchors.
+    Anonymous,
+    Other,
+}
+
+impl Shape {
+    fn of(words: Words<'_>) -> Shape {
+        if words.0[0] == ANCHOR {
+            return Shape::Other;
+        }
+        match words.kind() {
+            Kind::Array => Shape::Array,
+            Kind::Ptr => Shape::Pointer,
+            Kind::Struct | Kind::Union if words.name() == StrKey::NONE => Shape::Anonymous,
+            _ => Shape::Other,
+        }
+    }
+}
+
+/// Whether a type does nothing but refer to others: libbpf looks at these last, and at what they
+/// refer to first.
+pub(crate) fn is_reference(kind: Kind) -> bool {
+    kind.has_target() || kind == Kind::Array
+}
+
+/// Key of a type that has no entries.
+pub(crate) fn key_of(head: Head, name: StrKey, third: u64) -> Key {
+    Hasher::new(head, name, third).key()
+}
