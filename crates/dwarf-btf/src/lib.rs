@@ -11,12 +11,14 @@
 //! | `machine` | calling conventions |
 //! | [`error`] | what can be wrong |
 
+mod class;
 mod dwarf;
 mod elf;
 pub mod encode;
 pub mod error;
 pub mod features;
 mod machine;
+mod plan;
 mod serial;
 mod unit;
 

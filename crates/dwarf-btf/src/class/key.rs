@@ -7,6 +7,7 @@
 use kmill_btf::{Info, Kind};
 
 use crate::dwarf::sections::Sections;
+use crate::unit::rules::FAKE_INT;
 
 /// A string by its place: equal ones are equal strings, but not the other way round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,9 @@ enum Home {
 impl StrKey {
     /// No name at all.
     pub(crate) const NONE: StrKey = StrKey(0);
+
+    /// The name of integers that BTF cannot have: of no section.
+    pub(crate) const FAKE_INT: StrKey = StrKey(!1 - 3);
 
     /// Longest string that a key holds.
     pub(crate) const INLINE_MAX: usize = 7;
@@ -78,6 +82,7 @@ impl StrKey {
                 Some(&buffer[..buffer.iter().position(|byte| *byte == 0).unwrap_or(7)])
             }
             3 if self.0 == !0 => prefix,
+            _ if self == StrKey::FAKE_INT => Some(FAKE_INT),
             3 if self.0 & 4 != 0 => string_at(&sections.line_str, self.0 >> 3),
             3 => string_at(&sections.info, self.0 >> 3),
             _ => None,

@@ -289,6 +289,7 @@ impl Table {
                         matches!(Shape::of(self.words(class)), Shape::Array | Shape::Anonymous)
                     })
                 }),
+                Shape::Primitive => true,
                 Shape::Other => false,
             };
             if !plain {
@@ -308,6 +309,8 @@ enum Shape {
     Pointer,
     /// A structure or union without a name. Those with one have anchors.
     Anonymous,
+    /// Equal ones are one type before any graph is walked.
+    Primitive,
     Other,
 }
 
@@ -320,6 +323,7 @@ impl Shape {
             Kind::Array => Shape::Array,
             Kind::Ptr => Shape::Pointer,
             Kind::Struct | Kind::Union if words.name() == StrKey::NONE => Shape::Anonymous,
+            Kind::Int | Kind::Float | Kind::Enum | Kind::Enum64 | Kind::Fwd => Shape::Primitive,
             _ => Shape::Other,
         }
     }

@@ -9,7 +9,7 @@ use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
 use crate::elf::functions::{ElfFunction, ElfFunctions, FunctionId};
 use crate::elf::kfuncs;
 use crate::features::Features;
-use crate::serial::stream::{Stream, UnitBase};
+use crate::serial::stream::{Stream, UnitBase, push_prototype};
 use crate::unit::model::{Function, Shape, Unit};
 use crate::unit::packed;
 
@@ -17,12 +17,12 @@ use crate::unit::packed;
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) function: FunctionId,
-    result: TypeId,
+    pub(crate) result: TypeId,
     /// Two words each; a last pair of zeros stands for variable arguments.
-    params: Vec<u32>,
-    annotations: Vec<(StrOff, i32)>,
-    unexpected_register: bool,
-    uncertain_location: bool,
+    pub(crate) params: Vec<u32>,
+    pub(crate) annotations: Vec<(StrOff, i32)>,
+    pub(crate) unexpected_register: bool,
+    pub(crate) uncertain_location: bool,
 }
 
 /// Saves the functions of a unit whose names are those of symbols.
@@ -82,7 +82,7 @@ pub(crate) fn is_uncertain(
 
 /// Appends every function that is certain, in the order of their names.
 pub(crate) fn encode(
-    stream: &mut Stream,
+    btf: &mut Btf,
     mut states: Vec<State>,
     functions: &ElfFunctions<'_>,
     features: &Features,
@@ -91,8 +91,8 @@ pub(crate) fn encode(
     states.sort_by_key(|state| state.function);
     for group in states.chunk_by(|a, b| a.function == b.function) {
         let elf = functions.get(group[0].function);
-        if !features.consistent_func || is_certain(&stream.btf, group, elf) {
-            one(stream, &group[0], elf, features);
+        if !features.consistent_func || is_certain(btf, group, elf) {
+            one(btf, &group[0], elf, features);
         }
     }
 }
@@ -174,53 +174,53 @@ fn seen_as(ty: Type<'_>) -> Kind {
     }
 }
 
-fn one(stream: &mut Stream, state: &State, elf: &ElfFunction<'_>, features: &Features) {
+fn one(btf: &mut Btf, state: &State, elf: &ElfFunction<'_>, features: &Features) {
     let mut state = state.clone();
     let kfunc = elf.kfunc.filter(|_| features.decl_tag_kfuncs);
     if let Some(flags) = kfunc.filter(|_| features.attributes) {
-        arena_pointers(stream, &mut state, flags);
+        arena_pointers(btf, &mut state, flags);
     }
-    let prototype = stream.prototype(state.result, &state.params);
-    let name = stream.btf.add_string(elf.name);
+    let prototype = push_prototype(btf, state.result, &state.params);
+    let name = btf.add_string(elf.name);
     // Always static: the reference says nothing else of functions.
     let info = Info::new(Kind::Func, false, linkage::STATIC);
-    let id = stream.btf.types.push(name, info, prototype.0, &[]);
-    let mut tag = |stream: &mut Stream, value: StrOff, component: i32| {
+    let id = btf.types.push(name, info, prototype.0, &[]);
+    let tag = |btf: &mut Btf, value: StrOff, component: i32| {
         let info = Info::new(Kind::DeclTag, false, 0);
-        stream.btf.types.push(value, info, id.0, &[component as u32]);
+        btf.types.push(value, info, id.0, &[component as u32]);
     };
     if let Some(flags) = kfunc.filter(|_| features.decl_tag) {
-        let value = stream.btf.add_string(b"bpf_kfunc");
-        tag(stream, value, -1);
+        let value = btf.add_string(b"bpf_kfunc");
+        tag(btf, value, -1);
         if flags & kfuncs::FASTCALL != 0 {
-            let value = stream.btf.add_string(b"bpf_fastcall");
-            tag(stream, value, -1);
+            let value = btf.add_string(b"bpf_fastcall");
+            tag(btf, value, -1);
         }
     }
     for (value, component) in &state.annotations {
-        tag(stream, *value, *component);
+        tag(btf, *value, *component);
     }
 }
 
 /// Pointers into an arena get its address space.
-fn arena_pointers(stream: &mut Stream, state: &mut State, flags: u32) {
+fn arena_pointers(btf: &mut Btf, state: &mut State, flags: u32) {
     if flags & kfuncs::ARENA_RET != 0 {
-        state.result = arena_pointer(stream, state.result);
+        state.result = arena_pointer(btf, state.result);
     }
     for (index, flag) in [kfuncs::ARENA_ARG1, kfuncs::ARENA_ARG2].into_iter().enumerate() {
         if flags & flag != 0
             && let Some(place) = state.params.get_mut(index * 2 + 1)
         {
-            *place = arena_pointer(stream, TypeId(*place)).0;
+            *place = arena_pointer(btf, TypeId(*place)).0;
         }
     }
 }
 
-fn arena_pointer(stream: &mut Stream, id: TypeId) -> TypeId {
-    let Some(ty) = stream.btf.get(id).filter(|ty| ty.kind() == Kind::Ptr) else { return id };
+fn arena_pointer(btf: &mut Btf, id: TypeId) -> TypeId {
+    let Some(ty) = btf.get(id).filter(|ty| ty.kind() == Kind::Ptr) else { return id };
     let target = ty.target();
-    let name = stream.btf.add_string(b"address_space(1)");
+    let name = btf.add_string(b"address_space(1)");
     let info = Info::new(Kind::TypeTag, true, 0);
-    let tag = stream.btf.types.push(name, info, target.0, &[]);
-    stream.btf.types.push_ref(Kind::Ptr, StrOff::EMPTY, tag)
+    let tag = btf.types.push(name, info, target.0, &[]);
+    btf.types.push_ref(Kind::Ptr, StrOff::EMPTY, tag)
 }

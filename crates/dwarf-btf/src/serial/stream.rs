@@ -157,18 +157,12 @@ impl Stream {
                 if *varargs {
                     more.extend([0, 0]);
                 }
-                self.prototype(target, &more);
+                push_prototype(&mut self.btf, target, &more);
             }
             Shape::Unspecified => {}
             Shape::Unsupported { what } => return Err(refused(ty.offset, what)),
         }
         Ok(())
-    }
-
-    /// Appends a prototype; parameters are two words each.
-    pub(crate) fn prototype(&mut self, result: TypeId, params: &[u32]) -> TypeId {
-        let info = Info::new(Kind::FuncProto, false, params.len() as u32 / 2);
-        self.btf.types.push(StrOff::EMPTY, info, result.0, params)
     }
 
     fn base_type(
@@ -255,4 +249,10 @@ impl Stream {
         self.btf.types.push(name, Info::new(kind, flag, values.len() as u32), size, &more);
         Ok(())
     }
+}
+
+/// Appends a prototype; parameters are two words each.
+pub(crate) fn push_prototype(btf: &mut Btf, result: TypeId, params: &[u32]) -> TypeId {
+    let info = Info::new(Kind::FuncProto, false, params.len() as u32 / 2);
+    btf.types.push(StrOff::EMPTY, info, result.0, params)
 }

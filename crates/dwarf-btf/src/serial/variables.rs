@@ -1,7 +1,7 @@
 //! Variables and the sections they lie in.
 
 use kmill_btf::format::{Info, linkage};
-use kmill_btf::{Kind, TypeId};
+use kmill_btf::{Btf, Kind, TypeId};
 use rustc_hash::FxHashSet;
 
 use crate::elf::image::{Image, Symbol};
@@ -57,9 +57,9 @@ pub(crate) struct Found<'u, 'a> {
     pub(crate) name: &'a [u8],
     /// The variable that says what it is: itself or its declaration.
     pub(crate) variable: &'u Variable<'a>,
-    section: SectionIndex,
-    offset: u32,
-    size: u32,
+    pub(crate) section: SectionIndex,
+    pub(crate) offset: u32,
+    pub(crate) size: u32,
 }
 
 impl<'a> Sections<'a> {
@@ -162,24 +162,29 @@ impl<'a> Sections<'a> {
             for annotation in unit.annotations(&variable.annotations) {
                 stream.decl_tag(annotation, id);
             }
-            self.entries[found.section].push((id, found.offset, found.size));
+            self.add(found.section, id, found.offset, found.size);
         }
         Ok(())
     }
 
+    /// Notes where a variable lies that was appended.
+    pub(crate) fn add(&mut self, section: SectionIndex, id: TypeId, offset: u32, size: u32) {
+        self.entries[section].push((id, offset, size));
+    }
+
     /// Appends the sections, in the order of the file.
-    pub(crate) fn finish(mut self, stream: &mut Stream, image: &Image<'a>) {
+    pub(crate) fn finish(mut self, btf: &mut Btf, image: &Image<'_>) {
         for (entries, section) in self.entries.iter_mut().zip(&image.sections) {
             // The number of variables that the reference counts to.
             entries.truncate(entries.len() & 0xffff);
             entries.sort_by(|a, b| (a.1.wrapping_sub(b.1) as i32).cmp(&0));
             let Some(last) = entries.last() else { continue };
             let size = last.1.wrapping_add(last.2);
-            let name = stream.btf.add_string(section.name);
+            let name = btf.add_string(section.name);
             let more: Vec<u32> =
                 entries.iter().flat_map(|&(id, at, size)| [id.0, at, size]).collect();
             let info = Info::new(Kind::Datasec, false, entries.len() as u32);
-            stream.btf.types.push(name, info, size, &more);
+            btf.types.push(name, info, size, &more);
         }
     }
 }

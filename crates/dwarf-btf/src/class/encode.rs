@@ -1,0 +1,187 @@
+//! The whole encoding by classes: units in parallel, then what they have in common.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use kmill_btf::{Btf, TypeId};
+use padata::{Pool, Weight};
+
+use crate::class::from_unit::{self, Around, Keys, NoClasses};
+use crate::class::key::{Key, StrKey};
+use crate::class::lane::Lane;
+use crate::class::merge::{Collision, Merged, Units};
+use crate::class::reduce::{self, Again, Reduced};
+use crate::class::states::{State, States};
+use crate::dwarf::abbrev::Abbrevs;
+use crate::error::EncodeError;
+use crate::plan::Plan;
+use crate::serial::functions;
+use crate::serial::variables;
+use crate::unit::load::{self, UnitKind};
+use crate::unit::model::Unit;
+use crate::unit::resolve;
+
+impl From<Collision> for NoClasses {
+    fn from(_: Collision) -> Self {
+        NoClasses::Serial
+    }
+}
+
+/// Encodes all units, or says that this path cannot.
+pub(crate) fn encode(pool: &Pool, plan: &Plan<'_>, btf: Btf) -> Result<Btf, NoClasses> {
+    let features = &plan.options.features;
+    let mut variables = variables::Sections::new(plan.image, plan.symbols, features);
+    let around = Around {
+        sections: plan.sections,
+        features,
+        functions: &plan.functions,
+        variables: &variables,
+        register_params: plan.context.register_params,
+    };
+    let lanes = map(pool, plan, &around)?;
+    let mut merged = Merged::new(&lanes)?;
+    let units = merged.mark_uncertain();
+    let again = read_again(pool, plan, units)?;
+    let again = again
+        .iter()
+        .map(|(number, unit)| {
+            let start = plan.headers[*number as usize].start;
+            Ok(Again { number: *number, unit, keys: Keys::new(unit, start, &around)? })
+        })
+        .collect::<Result<Vec<_>, NoClasses>>()?;
+    let prefix = plan.context.kabi_prefix;
+    let mut reduced = reduce::reduce(&merged, &again, btf, plan.sections, prefix)?;
+    let states = states(&merged, &again, &reduced);
+    functions::encode(&mut reduced.btf, states, &plan.functions, features);
+    for (lane, ids) in lanes.iter().zip(&reduced.variables) {
+        for (variable, id) in lane.variables.iter().zip(ids) {
+            variables.add(variable.section, *id, variable.offset, variable.size);
+        }
+    }
+    variables.finish(&mut reduced.btf, plan.image);
+    Ok(reduced.btf)
+}
+
+/// A lane, or the first unit that it could not read, and why.
+type Read = Result<Lane, (usize, NoClasses)>;
+
+/// Reads every unit, in as many lanes as there are workers. Each takes the next unit that nobody
+/// has, so that its units ascend.
+fn map(pool: &Pool, plan: &Plan<'_>, around: &Around<'_>) -> Result<Vec<Lane>, NoClasses> {
+    let next = AtomicUsize::new(0);
+    let numbers: Vec<usize> = (0..pool.threads().get().min(plan.headers.len())).collect();
+    let limit = Weight::UNLIMITED;
+    let results = pool.map(&numbers, |_| 1, limit, || (), |_, _| -> Read {
+        let mut lane = Lane::new(plan.functions.all.len());
+        let mut abbrevs = Abbrevs::default();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= plan.headers.len() {
+                return Ok(lane);
+            }
+            one(plan, around, number, &mut abbrevs, &mut lane).map_err(|error| (number, error))?;
+        }
+    });
+    // Units before the first that fails do not, so that it is always found, whoever has it.
+    let mut lanes = Vec::new();
+    let mut failed: Option<(usize, NoClasses)> = None;
+    for result in results {
+        match result {
+            Ok(lane) => lanes.push(lane),
+            Err(error) if failed.as_ref().is_none_or(|first| error.0 < first.0) => {
+                failed = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+    match failed {
+        Some((_, error)) => Err(error),
+        None => Ok(lanes),
+    }
+}
+
+fn one(
+    plan: &Plan<'_>,
+    around: &Around<'_>,
+    number: usize,
+    abbrevs: &mut Abbrevs,
+    lane: &mut Lane,
+) -> Result<(), NoClasses> {
+    let header = &plan.headers[number];
+    if let Some(unit) = load(plan, number, abbrevs)? {
+        let size = header.encoding.address_size;
+        from_unit::add(lane, number as u32, &unit, header.start, size, around)?;
+    }
+    Ok(())
+}
+
+/// The tables of a unit, unless it is left out.
+fn load<'a>(plan: &Plan<'a>, number: usize, abbrevs: &mut Abbrevs) -> Result<Option<Unit<'a>>, EncodeError> {
+    let header = &plan.headers[number];
+    abbrevs.read(plan.sections, header.abbrev)?;
+    let mut unit = Unit::default();
+    match load::unit(&plan.context, header, abbrevs, &mut unit, false)? {
+        UnitKind::LeftOut => Ok(None),
+        UnitKind::Encoded => {
+            resolve::unit(&mut unit, plan.little_endian(), header.encoding.address_size)?;
+            Ok(Some(unit))
+        }
+    }
+}
+
+/// Reads the units once more that have something uncertain, in their order.
+fn read_again<'a>(pool: &Pool, plan: &Plan<'a>, units: Units) -> Result<Vec<(u32, Unit<'a>)>, EncodeError> {
+    let mut numbers: Vec<u32> = match units.all {
+        true => (0..plan.headers.len() as u32).collect(),
+        false => units.some.into_iter().collect(),
+    };
+    numbers.sort_unstable();
+    let weight = |number: &u32| {
+        let header = &plan.headers[*number as usize];
+        (header.end - header.start) as u64
+    };
+    let read = pool.map(&numbers, weight, Weight::UNLIMITED, Abbrevs::default, |number, abbrevs| {
+        load(plan, *number as usize, abbrevs).map(|unit| unit.map(|unit| (*number, unit)))
+    });
+    read.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// Every state of every function, in ids.
+fn states(merged: &Merged<'_>, again: &[Again<'_, '_>], reduced: &Reduced) -> Vec<functions::State> {
+    let mut all: Vec<(&States, &State)> = Vec::new();
+    for lane in merged.lanes {
+        all.extend(lane.states.all().iter().map(|state| (&lane.states, state)));
+    }
+    all.sort_unstable_by_key(|(_, state)| (state.function, state.unit, state.index));
+    let uncertain = |key: Key| merged.find(key).is_some_and(|id| merged.all[id.index()].uncertain);
+    let mut found = Vec::with_capacity(all.len());
+    for (states, state) in all {
+        let params = states.params(state);
+        let name = |name: StrKey| reduced.names.get(name);
+        let (result, ids): (TypeId, Vec<TypeId>);
+        if uncertain(state.result) || params.iter().any(|param| uncertain(param.1)) {
+            let read = again.iter().find(|read| read.number == state.unit);
+            let Some(read) = read else { continue };
+            let function = &read.unit.functions[state.index as usize];
+            let inside = read.unit.params(&function.params).iter();
+            result = reduced.in_unit(merged, read, function.target_id);
+            ids = inside.map(|param| reduced.in_unit(merged, read, param.target_id)).collect();
+        } else {
+            result = reduced.resolve(merged, state.result);
+            ids = params.iter().map(|param| reduced.resolve(merged, param.1)).collect();
+        }
+        let ids = ids.into_iter().chain(std::iter::repeat(TypeId::VOID));
+        found.push(functions::State {
+            function: state.function,
+            result,
+            params: params.iter().zip(ids).flat_map(|(param, id)| [name(param.0).0, id.0]).collect(),
+            annotations: states
+                .annotations(state)
+                .iter()
+                .map(|(value, component)| (name(*value), *component))
+                .collect(),
+            unexpected_register: state.unexpected_register,
+            uncertain_location: state.uncertain_location,
+        });
+    }
+    found
+}

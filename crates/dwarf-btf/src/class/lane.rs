@@ -1,0 +1,56 @@
+//! What one worker knows of the units that it has read.
+
+use crate::class::key::{Key, StrKey};
+use crate::class::states::States;
+use crate::class::table::{Position, Table};
+
+/// A variable that is encoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Variable {
+    pub(crate) unit: u32,
+    /// Number among the variables of the unit.
+    pub(crate) index: u32,
+    pub(crate) name: StrKey,
+    pub(crate) target: Key,
+    /// The place of its type in the unit.
+    pub(crate) target_order: u32,
+    pub(crate) linkage: u32,
+    pub(crate) section: usize,
+    pub(crate) offset: u32,
+    pub(crate) size: u32,
+    pub(crate) annotations: Vec<(StrKey, i32)>,
+}
+
+/// An attribute of a type's declaration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeclTag {
+    pub(crate) unit: u32,
+    /// Number among those of the unit.
+    pub(crate) index: u32,
+    pub(crate) value: StrKey,
+    pub(crate) component: i32,
+    pub(crate) target: Key,
+    pub(crate) target_order: u32,
+}
+
+/// What one worker has read, in ascending order of units.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    pub(crate) table: Table,
+    pub(crate) states: States,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) tags: Vec<DeclTag>,
+    /// The first base type called `int`.
+    pub(crate) int: Option<(Position, Key)>,
+    /// The first unit with an array.
+    pub(crate) array: Option<u32>,
+    /// Whether any unit was encoded.
+    pub(crate) any: bool,
+}
+
+impl Lane {
+    /// Nothing read yet, of a file with that many functions.
+    pub(crate) fn new(functions: usize) -> Lane {
+        Lane { states: States::new(functions), ..Lane::default() }
+    }
+}

@@ -1,0 +1,289 @@
+//! The classes of all workers as one list, and which of them are not certain.
+//!
+//! A class is certain when every type in it ends up as the same type. What makes it uncertain:
+//! a name with several definitions, somewhere behind it; and copies within a unit that libbpf's
+//! walk stumbles over (see [`Table::end`](crate::class::table::Table::end)). Uncertainty goes from
+//! what is referred to to what refers, through names too.
+
+use kmill_btf::Kind;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::class::key::{Key, StrKey};
+use crate::class::lane::Lane;
+use crate::class::table::{ANCHOR, Class, ClassId, Position, Words};
+
+/// An index into the classes of all workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct GlobalId(pub(crate) u32);
+
+impl GlobalId {
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One class of all workers: where its words are, and where it is first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Global {
+    lane: u32,
+    class: ClassId,
+    pub(crate) winner: Position,
+    pub(crate) first: u32,
+    pub(crate) in_several: bool,
+    pub(crate) uncertain: bool,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Named {
+    /// The definition, or the first of several.
+    pub(crate) definition: Option<GlobalId>,
+    pub(crate) several: bool,
+    /// The declaration.
+    pub(crate) forward: Option<GlobalId>,
+}
+
+/// The classes of all workers.
+#[derive(Debug)]
+pub(crate) struct Merged<'l> {
+    pub(crate) lanes: &'l [Lane],
+    pub(crate) all: Vec<Global>,
+    by_key: FxHashMap<Key, GlobalId>,
+    /// By anchor.
+    named: FxHashMap<GlobalId, Named>,
+}
+
+/// Two different types have one key, or strings were not merged: only the serial path is right.
+#[derive(Debug)]
+pub(crate) struct Collision;
+
+impl<'l> Merged<'l> {
+    pub(crate) fn new(lanes: &'l [Lane]) -> Result<Self, Collision> {
+        let most = lanes.iter().map(|lane| lane.table.classes().len()).max().unwrap_or(0);
+        let mut merged = Merged {
+            lanes,
+            all: Vec::with_capacity(most),
+            by_key: FxHashMap::with_capacity_and_hasher(most, Default::default()),
+            named: FxHashMap::default(),
+        };
+        for (number, lane) in lanes.iter().enumerate() {
+            for (index, class) in lane.table.classes().iter().enumerate() {
+                merged.add(number as u32, ClassId(index as u32), class)?;
+            }
+        }
+        merged.names();
+        Ok(merged)
+    }
+
+    fn add(&mut self, lane: u32, id: ClassId, class: &Class) -> Result<(), Collision> {
+        let new = Global {
+            lane,
+            class: id,
+            winner: class.winner,
+            first: class.first,
+            in_several: class.in_several,
+            uncertain: false,
+        };
+        let next = GlobalId(self.all.len() as u32);
+        let found = *self.by_key.entry(class.key).or_insert(next);
+        if found == next {
+            self.all.push(new);
+            return Ok(());
+        }
+        let old = self.all[found.index()];
+        if self.words(found).0 != self.lanes[lane as usize].table.words(class).0 {
+            return Err(Collision);
+        }
+        let earlier = if new.winner < old.winner { new } else { old };
+        self.all[found.index()] = Global { in_several: true, ..earlier };
+        Ok(())
+    }
+
+    pub(crate) fn words(&self, id: GlobalId) -> Words<'l> {
+        let global = &self.all[id.index()];
+        let table = &self.lanes[global.lane as usize].table;
+        table.words(table.get(global.class))
+    }
+
+    pub(crate) fn find(&self, key: Key) -> Option<GlobalId> {
+        self.by_key.get(&key).copied()
+    }
+
+    pub(crate) fn is_anchor(&self, id: GlobalId) -> bool {
+        self.words(id).0[0] == ANCHOR
+    }
+
+    pub(crate) fn named(&self, anchor: GlobalId) -> Named {
+        self.named.get(&anchor).copied().unwrap_or_default()
+    }
+
+    /// The anchor of a class that has one.
+    pub(crate) fn anchor_of(&self, id: GlobalId) -> Option<GlobalId> {
+        let words = self.words(id);
+        if self.is_anchor(id) || words.name() == StrKey::NONE {
+            return None;
+        }
+        let kind = match words.kind() {
+            Kind::Fwd if words.head().info().flag() => Kind::Union,
+            Kind::Fwd => Kind::Struct,
+            Kind::Enum | Kind::Enum64 => Kind::Enum,
+            kind if kind.is_composite() => kind,
+            _ => return None,
+        };
+        self.find(Key::anchor(kind, words.name()))
+    }
+
+    fn names(&mut self) {
+        for id in (0..self.all.len() as u32).map(GlobalId) {
+            let Some(anchor) = self.anchor_of(id) else { continue };
+            let words = self.words(id);
+            let declares = words.kind() == Kind::Fwd
+                || (words.kind() == Kind::Enum && words.entries().len() == 0);
+            let winner = self.all[id.index()].winner;
+            let all = &self.all;
+            let named = self.named.entry(anchor).or_default();
+            let place = if declares { &mut named.forward } else { &mut named.definition };
+            match place {
+                None => *place = Some(id),
+                Some(other) => {
+                    // Declared enumerations may differ in kind; the first one counts.
+                    let earlier = if winner < all[other.index()].winner { id } else { *other };
+                    *place = Some(earlier);
+                    named.several = true;
+                }
+            }
+        }
+    }
+
+    /// Marks what is uncertain. Says in which units copies of it lie, or that it may be any.
+    pub(crate) fn mark_uncertain(&mut self) -> Units {
+        let referrers = Referrers::new(self);
+        let mut units = Units::default();
+        let mut seeds = Vec::new();
+        for (&anchor, named) in &self.named {
+            if named.several || self.declared_both_ways(anchor, named) {
+                seeds.push(anchor);
+            }
+        }
+        for lane in self.lanes {
+            for &key in &lane.table.confusing {
+                let Some(seed) = self.find(key) else { continue };
+                // Without a structure above, no graphs are walked.
+                let above = referrers.closure([seed]);
+                if !above.iter().any(|id| self.is_composite(*id)) {
+                    continue;
+                }
+                seeds.push(seed);
+                if !self.is_anchor(seed) {
+                    let global = &self.all[seed.index()];
+                    units.all |= global.in_several;
+                    units.some.insert(global.winner.unit);
+                }
+            }
+        }
+        for id in referrers.closure(seeds) {
+            self.all[id.index()].uncertain = true;
+        }
+        for lane in self.lanes {
+            let classes = lane.table.classes().iter();
+            let uncertain: Vec<bool> = classes
+                .map(|class| self.find(class.key).is_some_and(|id| self.all[id.index()].uncertain))
+                .collect();
+            let mut start = 0;
+            for &(unit, end) in &lane.table.anchor_ends {
+                let anchors = &lane.table.anchors[start as usize..end as usize];
+                if anchors.iter().any(|anchor| uncertain[*anchor as usize]) {
+                    units.some.insert(unit);
+                }
+                start = end;
+            }
+        }
+        units
+    }
+
+    fn is_composite(&self, id: GlobalId) -> bool {
+        !self.is_anchor(id) && self.words(id).kind().is_composite()
+    }
+
+    /// A name that is a structure's and a union's leaves declarations open.
+    fn declared_both_ways(&self, anchor: GlobalId, named: &Named) -> bool {
+        let words = self.words(anchor);
+        let other = match Kind::of(words.third() as u32) {
+            Some(Kind::Struct) => Kind::Union,
+            Some(Kind::Union) => Kind::Struct,
+            _ => return false,
+        };
+        let Some(other) = self.find(Key::anchor(other, words.name())) else { return false };
+        let defined = named.definition.is_some() && self.named(other).definition.is_some();
+        defined && named.forward.is_some()
+    }
+}
+
+/// Units that have types which are uncertain.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Units {
+    pub(crate) all: bool,
+    pub(crate) some: FxHashSet<u32>,
+}
+
+/// For each class, those that refer to it: lists one behind another.
+struct Referrers {
+    starts: Vec<u32>,
+    lists: Vec<GlobalId>,
+}
+
+impl Referrers {
+    fn new(merged: &Merged<'_>) -> Referrers {
+        // A name is referred to by what uses it; it stands for, and is marked with, its types.
+        let edges = |see: &mut dyn FnMut(GlobalId, GlobalId)| {
+            for id in (0..merged.all.len() as u32).map(GlobalId) {
+                if merged.is_anchor(id) {
+                    continue;
+                }
+                merged.words(id).for_each_key(|key| {
+                    if let Some(target) = merged.find(key) {
+                        see(target, id);
+                    }
+                });
+                if let Some(anchor) = merged.anchor_of(id) {
+                    see(id, anchor);
+                    see(anchor, id);
+                }
+            }
+        };
+        let mut starts = vec![0_u32; merged.all.len() + 2];
+        edges(&mut |target, _| starts[target.index() + 2] += 1);
+        for index in 2..starts.len() {
+            starts[index] += starts[index - 1];
+        }
+        let mut lists = vec![GlobalId(0); starts.last().copied().unwrap_or(0) as usize];
+        edges(&mut |target, from| {
+            let at = &mut starts[target.index() + 1];
+            lists[*at as usize] = from;
+            *at += 1;
+        });
+        Referrers { starts, lists }
+    }
+
+    /// Everything that refers to one of these, directly or not, and these.
+    fn closure(&self, seeds: impl IntoIterator<Item = GlobalId>) -> Vec<GlobalId> {
+        let mut seen = FxHashSet::default();
+        let mut found: Vec<GlobalId> = Vec::new();
+        for seed in seeds {
+            if seen.insert(seed) {
+                found.push(seed);
+            }
+        }
+        let mut next = 0;
+        while let Some(&id) = found.get(next) {
+            next += 1;
+            let range = self.starts[id.index()] as usize..self.starts[id.index() + 1] as usize;
+            for &from in &self.lists[range] {
+                if seen.insert(from) {
+                    found.push(from);
+                }
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,419 @@
+//! From classes to a stream of types that deduplicates to the same as the stream of all types.
+//!
+//! A certain class is on it once, where its winner is. Of an uncertain one every copy is, with
+//! what it refers to in its own unit. So libbpf's rules have before them all that they could
+//! decide on, and nothing else.
+
+use kmill_btf::format::{Info, int};
+use kmill_btf::{Btf, Kind, StrOff, TypeId, Types};
+use rustc_hash::FxHashMap;
+
+use crate::class::from_unit::Keys;
+use crate::class::key::{Head, Key, StrKey};
+use crate::class::lane::{Lane, Variable};
+use crate::class::merge::{Collision, GlobalId, Merged};
+use crate::class::table::Words;
+use crate::dwarf::sections::Sections;
+use crate::unit::model::{CoreId, Unit};
+
+/// A unit that was read once more, for the copies of what is uncertain.
+pub(crate) struct Again<'u, 'a> {
+    pub(crate) number: u32,
+    pub(crate) unit: &'u Unit<'a>,
+    pub(crate) keys: Keys<'u, 'a>,
+}
+
+/// Something that has a place on the stream.
+#[derive(Clone, Copy, Debug)]
+enum Item {
+    Class(GlobalId),
+    /// A copy: index of the unit read again, and type.
+    Copy(u32, CoreId),
+    /// The integer that arrays are indexed with.
+    Int,
+    /// Lane and index.
+    Tag(u32, u32),
+    Variable(u32, u32),
+}
+
+/// What comes first within a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Type,
+    Int,
+    Tag,
+    Function,
+    Variable,
+}
+
+type Place = (u32, Phase, u32);
+
+/// The stream, and where everything is on it.
+pub(crate) struct Reduced {
+    pub(crate) btf: Btf,
+    /// By class; those that are uncertain have none.
+    ids: Vec<TypeId>,
+    copies: Vec<Vec<TypeId>>,
+    again: FxHashMap<u32, u32>,
+    pub(crate) names: Names,
+    /// Each variable's id, by lane.
+    pub(crate) variables: Vec<Vec<TypeId>>,
+}
+
+/// Offsets of strings by key.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    offsets: FxHashMap<StrKey, StrOff>,
+}
+
+impl Names {
+    pub(crate) fn get(&self, key: StrKey) -> StrOff {
+        self.offsets.get(&key).copied().unwrap_or_default()
+    }
+}
+
+/// Where the index of arrays comes from.
+#[derive(Clone, Copy, Debug)]
+enum Index {
+    None,
+    Class(Key),
+    /// Nothing says `int`: a type of our own, behind this unit's.
+    Own(u32),
+}
+
+fn index(lanes: &[Lane]) -> Index {
+    let int = lanes.iter().filter_map(|lane| lane.int).min_by_key(|int| int.0);
+    let array = lanes.iter().filter_map(|lane| lane.array).min();
+    match (int, array) {
+        (_, None) => Index::None,
+        (Some((position, key)), Some(array)) if position.unit <= array => Index::Class(key),
+        (_, Some(array)) => Index::Own(array),
+    }
+}
+
+/// Adds every string, in the order in which the reference comes by.
+fn names(
+    merged: &Merged<'_>,
+    btf: &mut Btf,
+    sections: &Sections<'_>,
+    prefix: Option<&[u8]>,
+) -> Result<Names, Collision> {
+    #[derive(Clone, Copy)]
+    enum Source {
+        Class(GlobalId),
+        Int,
+        Tag(u32, u32),
+        State(u32, u32),
+        Variable(u32, u32),
+    }
+    let mut sources: Vec<(Place, Source)> = Vec::new();
+    for id in (0..merged.all.len() as u32).map(GlobalId) {
+        if !merged.is_anchor(id) {
+            let global = &merged.all[id.index()];
+            let place = (global.winner.unit, Phase::Type, global.first);
+            sources.push((place, Source::Class(id)));
+        }
+    }
+    if let Index::Own(unit) = index(merged.lanes) {
+        sources.push(((unit, Phase::Int, 0), Source::Int));
+    }
+    for (number, lane) in merged.lanes.iter().enumerate() {
+        let number = number as u32;
+        for (index, tag) in (0..).zip(&lane.tags) {
+            sources.push(((tag.unit, Phase::Tag, tag.index), Source::Tag(number, index)));
+        }
+        for (index, state) in (0..).zip(lane.states.all()) {
+            let place = (state.unit, Phase::Function, state.index);
+            sources.push((place, Source::State(number, index)));
+        }
+        for (index, variable) in (0..).zip(&lane.variables) {
+            let place = (variable.unit, Phase::Variable, variable.index);
+            sources.push((place, Source::Variable(number, index)));
+        }
+    }
+    sources.sort_unstable_by_key(|source| source.0);
+
+    let mut names = Names::default();
+    names.offsets.insert(StrKey::NONE, StrOff::EMPTY);
+    let mut buffer = [0; 8];
+    let mut used = FxHashMap::default();
+    let mut add = |btf: &mut Btf, key: StrKey, of_type: bool| {
+        let offset = *names
+            .offsets
+            .entry(key)
+            .or_insert_with(|| btf.add_string(key.text(sections, prefix, &mut buffer)));
+        // One string by two keys splits classes that are one.
+        !of_type || *used.entry(offset).or_insert(key) == key
+    };
+    let mut unique = true;
+    for (_, source) in sources {
+        match source {
+            Source::Class(id) => {
+                merged.words(id).for_each_name(|name| unique &= add(btf, name, true));
+            }
+            Source::Int => {
+                btf.add_string(b"int");
+            }
+            Source::Tag(lane, index) => {
+                add(btf, merged.lanes[lane as usize].tags[index as usize].value, false);
+            }
+            Source::State(lane, index) => {
+                let states = &merged.lanes[lane as usize].states;
+                let state = &states.all()[index as usize];
+                states.params(state).iter().for_each(|param| {
+                    add(btf, param.0, false);
+                });
+                states.annotations(state).iter().for_each(|annotation| {
+                    add(btf, annotation.0, false);
+                });
+            }
+            Source::Variable(lane, index) => {
+                let variable = &merged.lanes[lane as usize].variables[index as usize];
+                add(btf, variable.name, false);
+                variable.annotations.iter().for_each(|annotation| {
+                    add(btf, annotation.0, false);
+                });
+            }
+        }
+    }
+    if unique { Ok(names) } else { Err(Collision) }
+}
+
+/// Builds the stream.
+pub(crate) fn reduce(
+    merged: &Merged<'_>,
+    again: &[Again<'_, '_>],
+    mut btf: Btf,
+    sections: &Sections<'_>,
+    prefix: Option<&[u8]>,
+) -> Result<Reduced, Collision> {
+    let names = names(merged, &mut btf, sections, prefix)?;
+    let index = index(merged.lanes);
+
+    let mut items: Vec<(Place, Item)> = Vec::new();
+    for id in (0..merged.all.len() as u32).map(GlobalId) {
+        let global = &merged.all[id.index()];
+        if !global.uncertain && !merged.is_anchor(id) {
+            let place = (global.winner.unit, Phase::Type, global.winner.order);
+            items.push((place, Item::Class(id)));
+        }
+    }
+    for (number, unit) in (0..).zip(again) {
+        for (id, _) in unit.unit.iter() {
+            let is_uncertain = merged
+                .find(unit.keys.key(id))
+                .is_some_and(|global| merged.all[global.index()].uncertain);
+            if is_uncertain {
+                let place = (unit.number, Phase::Type, unit.keys.order(id));
+                items.push((place, Item::Copy(number, id)));
+            }
+        }
+    }
+    if let Index::Own(unit) = index {
+        items.push(((unit, Phase::Int, 0), Item::Int));
+    }
+    for (number, lane) in merged.lanes.iter().enumerate() {
+        let number = number as u32;
+        for (index, tag) in (0..).zip(&lane.tags) {
+            items.push(((tag.unit, Phase::Tag, tag.index), Item::Tag(number, index)));
+        }
+        for (index, variable) in (0..).zip(&lane.variables) {
+            let place = (variable.unit, Phase::Variable, variable.index);
+            items.push((place, Item::Variable(number, index)));
+        }
+    }
+    items.sort_unstable_by_key(|item| item.0);
+
+    // Ids follow from the order, so that references can be written in one go.
+    let mut reduced = Reduced {
+        ids: vec![TypeId::VOID; merged.all.len()],
+        copies: again.iter().map(|unit| vec![TypeId::VOID; unit.unit.types.len() + 1]).collect(),
+        again: again.iter().map(|unit| unit.number).zip(0..).collect(),
+        variables: merged.lanes.iter().map(|lane| vec![TypeId::VOID; lane.variables.len()]).collect(),
+        btf,
+        names,
+    };
+    let mut own_int = TypeId::VOID;
+    let mut next = reduced.btf.types.last().0;
+    for (_, item) in &items {
+        next += 1;
+        let id = TypeId(next);
+        match *item {
+            Item::Class(class) => reduced.ids[class.index()] = id,
+            Item::Copy(unit, core) => reduced.copies[unit as usize][core.0 as usize] = id,
+            Item::Int => own_int = id,
+            Item::Variable(lane, index) => {
+                let (lane, index) = (lane as usize, index as usize);
+                reduced.variables[lane][index] = id;
+                // Its attributes come behind it.
+                next += merged.lanes[lane].variables[index].annotations.len() as u32;
+            }
+            Item::Tag(..) => {}
+        }
+    }
+    let array_index = match index {
+        Index::None => TypeId::VOID,
+        Index::Class(key) => reduced.resolve(merged, key),
+        Index::Own(_) => own_int,
+    };
+
+    let mut types = std::mem::take(&mut reduced.btf.types);
+    let mut more = Vec::new();
+    for (_, item) in &items {
+        match *item {
+            Item::Class(class) => {
+                let to = |key| reduced.resolve(merged, key);
+                write(&mut types, merged.words(class), array_index, &reduced.names, to, &mut more);
+            }
+            Item::Copy(unit, core) => {
+                reduced.write_copy(&mut types, merged, &again[unit as usize], core, array_index, &mut more);
+            }
+            Item::Int => {
+                let name = reduced.btf.add_string(b"int");
+                types.push_int(name, 4, int::SIGNED);
+            }
+            Item::Tag(lane, index) => {
+                let tag = &merged.lanes[lane as usize].tags[index as usize];
+                let target = reduced.at(merged, again, tag.unit, tag.target, tag.target_order);
+                push_tag(&mut types, reduced.names.get(tag.value), target, tag.component);
+            }
+            Item::Variable(lane, index) => {
+                let variable = &merged.lanes[lane as usize].variables[index as usize];
+                reduced.write_variable(&mut types, merged, again, variable);
+            }
+        }
+    }
+    reduced.btf.types = types;
+    Ok(reduced)
+}
+
+fn push_tag(types: &mut Types, value: StrOff, target: TypeId, component: i32) {
+    types.push(value, Info::new(Kind::DeclTag, false, 0), target.0, &[component as u32]);
+}
+
+impl Reduced {
+    /// The id of a class that is certain, or of what a certain name stands for.
+    pub(crate) fn resolve(&self, merged: &Merged<'_>, key: Key) -> TypeId {
+        let Some(id) = merged.find(key) else { return TypeId::VOID };
+        if !merged.is_anchor(id) {
+            return self.ids[id.index()];
+        }
+        let named = merged.named(id);
+        named.definition.or(named.forward).map_or(TypeId::VOID, |id| self.ids[id.index()])
+    }
+
+    /// The id of a type of a unit, by its key and place.
+    pub(crate) fn at(
+        &self,
+        merged: &Merged<'_>,
+        again: &[Again<'_, '_>],
+        unit: u32,
+        key: Key,
+        order: u32,
+    ) -> TypeId {
+        let uncertain = merged.find(key).is_some_and(|id| merged.all[id.index()].uncertain);
+        let read = self.again.get(&unit).filter(|_| uncertain).map(|index| &again[*index as usize]);
+        let Some(read) = read else { return self.resolve(merged, key) };
+        let id = read.unit.iter().map(|(id, _)| id).find(|id| read.keys.order(*id) == order);
+        id.map_or(TypeId::VOID, |id| self.copy(unit, id))
+    }
+
+    /// The id of a copy in a unit that was read again.
+    fn copy(&self, unit: u32, id: CoreId) -> TypeId {
+        let copies = self.again.get(&unit).map(|index| &self.copies[*index as usize]);
+        copies.map_or(TypeId::VOID, |copies| copies[id.0 as usize])
+    }
+
+    /// The id of a type of a unit that was read again: its copy, or its class.
+    pub(crate) fn in_unit(&self, merged: &Merged<'_>, unit: &Again<'_, '_>, id: CoreId) -> TypeId {
+        match self.copy(unit.number, id) {
+            TypeId::VOID => self.resolve(merged, unit.keys.key(id)),
+            copy => copy,
+        }
+    }
+
+    fn write_copy(
+        &self,
+        types: &mut Types,
+        merged: &Merged<'_>,
+        unit: &Again<'_, '_>,
+        id: CoreId,
+        array_index: TypeId,
+        more: &mut Vec<u32>,
+    ) {
+        // The words say what kinds and names there are; which types, the unit says itself.
+        let Some(ty) = unit.unit.get(id) else { return };
+        let mut entries = Vec::new();
+        let Ok(head) = unit.keys.words(ty, &mut entries) else { return };
+        let words: Vec<u64> = head.into_iter().chain(entries.into_iter().flatten()).collect();
+        let mut inside = unit.keys.targets(ty).into_iter();
+        let to = |_| inside.next().map_or(TypeId::VOID, |id| self.in_unit(merged, unit, id));
+        write(types, Words(&words), array_index, &self.names, to, more);
+    }
+
+    fn write_variable(
+        &self,
+        types: &mut Types,
+        merged: &Merged<'_>,
+        again: &[Again<'_, '_>],
+        variable: &Variable,
+    ) {
+        let (unit, order) = (variable.unit, variable.target_order);
+        let target = self.at(merged, again, unit, variable.target, order);
+        let info = Info::new(Kind::Var, false, 0);
+        let id = types.push(self.names.get(variable.name), info, target.0, &[variable.linkage]);
+        for (value, component) in &variable.annotations {
+            push_tag(types, self.names.get(*value), id, *component);
+        }
+    }
+}
+
+/// Appends a class as a type; `to` finds what it refers to, in the order of its words.
+fn write(
+    types: &mut Types,
+    words: Words<'_>,
+    array_index: TypeId,
+    names: &Names,
+    mut to: impl FnMut(Key) -> TypeId,
+    more: &mut Vec<u32>,
+) {
+    let kind = words.kind();
+    let name = names.get(words.name());
+    more.clear();
+    let mut third = words.third() as u32;
+    if kind.has_target() || kind == Kind::Array {
+        third = to(words.target()).0;
+    }
+    let mut vlen = words.entries().len() as u32;
+    match kind {
+        Kind::Int => more.push(((words.third() >> 32) as u32) << 24 | third * 8),
+        Kind::Array => {
+            let len = words.entries().next().map_or(0, |entry| entry.1 as u32);
+            more.extend([third, array_index.0, len]);
+            (third, vlen) = (0, 0);
+        }
+        Kind::Struct | Kind::Union => {
+            for (name, key, offset) in words.entries() {
+                more.extend([names.get(name).0, to(Key(key)).0, offset as u32]);
+            }
+        }
+        Kind::FuncProto => {
+            for (name, key, _) in words.entries() {
+                more.extend([names.get(name).0, to(Key(key)).0]);
+            }
+        }
+        Kind::Enum => {
+            for (name, value, _) in words.entries() {
+                more.extend([names.get(name).0, value as u32]);
+            }
+        }
+        Kind::Enum64 => {
+            for (name, value, _) in words.entries() {
+                more.extend([names.get(name).0, value as u32, (value >> 32) as u32]);
+            }
+        }
+        _ => {}
+    }
+    let head: Head = words.head();
+    types.push(name, Info::new(kind, head.info().flag(), vlen), third, more);
+}

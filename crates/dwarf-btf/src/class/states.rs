@@ -1,0 +1,120 @@
+//! Functions as units say them, in keys: for each function the first state and those that differ.
+
+use crate::class::key::{Key, StrKey};
+use crate::elf::functions::FunctionId;
+
+/// One state of a function.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State {
+    pub(crate) function: FunctionId,
+    pub(crate) unit: u32,
+    /// Number in the unit's table of functions.
+    pub(crate) index: u32,
+    pub(crate) result: Key,
+    pub(crate) unexpected_register: bool,
+    pub(crate) uncertain_location: bool,
+    start: u32,
+    params: u32,
+    annotations: u32,
+    /// The next state of the function, plus one.
+    next: u32,
+}
+
+/// A state before it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewState<'p> {
+    pub(crate) function: FunctionId,
+    pub(crate) index: u32,
+    pub(crate) result: Key,
+    pub(crate) unexpected_register: bool,
+    pub(crate) uncertain_location: bool,
+    /// Name and type of each parameter; a last one without either for variable arguments.
+    pub(crate) params: &'p [(StrKey, Key)],
+    /// Value and component.
+    pub(crate) annotations: &'p [(StrKey, i32)],
+}
+
+/// The states that one worker has seen.
+#[derive(Debug, Default)]
+pub(crate) struct States {
+    /// By function: its first state, plus one.
+    first: Vec<u32>,
+    states: Vec<State>,
+    params: Vec<(StrKey, Key)>,
+    annotations: Vec<(StrKey, i32)>,
+}
+
+impl States {
+    pub(crate) fn new(functions: usize) -> States {
+        States { first: vec![0; functions], ..States::default() }
+    }
+
+    /// Every state that says something that none before it said, in the order of units.
+    pub(crate) fn all(&self) -> &[State] {
+        &self.states
+    }
+
+    pub(crate) fn params(&self, state: &State) -> &[(StrKey, Key)] {
+        &self.params[state.start as usize..(state.start + state.params) as usize]
+    }
+
+    pub(crate) fn annotations(&self, state: &State) -> &[(StrKey, i32)] {
+        // Few functions have any: they lie in a list of their own.
+        let start = state.annotations as usize;
+        let rest = &self.annotations[start..];
+        let len = rest.iter().position(|entry| *entry == END).unwrap_or(rest.len());
+        &rest[..len]
+    }
+
+    /// Keeps a state, unless an earlier one of the function said the same.
+    pub(crate) fn save(&mut self, unit: u32, new: &NewState<'_>) {
+        let first = &mut self.first[new.function.0 as usize];
+        let mut at = *first;
+        let mut last = 0;
+        while at != 0 {
+            let state = &self.states[at as usize - 1];
+            let same = state.result == new.result
+                && state.unexpected_register == new.unexpected_register
+                && state.uncertain_location == new.uncertain_location
+                && self.params(state) == new.params;
+            if same && new.annotations.is_empty() && self.annotations(state).is_empty() {
+                return;
+            }
+            last = at;
+            at = state.next;
+        }
+        let start = self.params.len() as u32;
+        self.params.extend_from_slice(new.params);
+        let annotations = if new.annotations.is_empty() {
+            0
+        } else {
+            let start = self.annotations.len() as u32;
+            self.annotations.extend_from_slice(new.annotations);
+            self.annotations.push(END);
+            start
+        };
+        if self.annotations.is_empty() {
+            self.annotations.push(END);
+        }
+        self.states.push(State {
+            function: new.function,
+            unit,
+            index: new.index,
+            result: new.result,
+            unexpected_register: new.unexpected_register,
+            uncertain_location: new.uncertain_location,
+            start,
+            params: new.params.len() as u32,
+            annotations,
+            next: 0,
+        });
+        let number = self.states.len() as u32;
+        match last {
+            0 => self.first[new.function.0 as usize] = number,
+            last => self.states[last as usize - 1].next = number,
+        }
+    }
+}
+
+/// Behind the last annotation of a state; the very first entry of the list is one too.
+const END: (StrKey, i32) = (StrKey::NONE, i32::MIN);
