@@ -29,8 +29,11 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("dwarf-btf", &["kernel-elf", "kmill-btf", "padata"]),
     ("modgen", &[]),
     ("modindex", &["kernel-elf", "padata"]),
-    ("kmill", &["debkernel", "kernel-elf", "modgen", "modindex", "padata"]),
-    ("xtask", &["debkernel", "kernel-elf", "kmill", "modgen", "modindex", "padata"]),
+    (
+        "kmill",
+        &["debkernel", "dwarf-btf", "kernel-elf", "kmill-btf", "modgen", "modindex", "padata"],
+    ),
+    ("xtask", &["debkernel", "kernel-elf", "kmill", "kmill-btf", "modgen", "modindex", "padata"]),
 ];
 
 fn root() -> PathBuf {

@@ -71,7 +71,19 @@ fn bash<I: Copy>(command: &Command<I>) -> String {
         short.into_iter().chain(flag.longs.iter().map(|long| format!("--{long}")))
     });
     let words = words.collect::<Vec<_>>().join(" ");
-    let Operands::Modules = command.operands;
+    let operands = match command.operands {
+        Operands::Modules => format!(
+            "        /*) how=(-f) ;;\n        \
+             *) how=(-W \"$(command ls {VERSIONS} 2>/dev/null)\") ;;"
+        ),
+        Operands::Files => "        *) how=(-f) ;;".to_owned(),
+    };
+    let arm = |patterns: &str, how: &str| match patterns {
+        "" => String::new(),
+        patterns => format!("    {patterns}) {how} ;;\n"),
+    };
+    let arms = [arm(&dir, "how=(-d)"), arm(&file, "how=(-f)"), arm(&text, "COMPREPLY=(); return")]
+        .concat();
     format!(
         r#"# bash completion for {name}, made by kmill
 _kmill_{name}() {{
@@ -84,14 +96,10 @@ _kmill_{name}() {{
     fi
     local -a how
     case $prev in
-    {dir}) how=(-d) ;;
-    {file}) how=(-f) ;;
-    {text}) COMPREPLY=(); return ;;
-    *)
+{arms}    *)
         case $cur in
         -*) how=(-W '{words}') ;;
-        /*) how=(-f) ;;
-        *) how=(-W "$(command ls {VERSIONS} 2>/dev/null)") ;;
+{operands}
         esac
         ;;
     esac
@@ -126,9 +134,13 @@ fn zsh<I: Copy>(command: &Command<I>) -> String {
             script.push_str(&format!("    '*{name}[{about}]{argument}' \\\n"));
         }
     }
-    let Operands::Modules = command.operands;
-    script.push_str(&format!("    '1:version:_files -W {VERSIONS} -/' \\\n"));
-    script.push_str("    '*:module file:_files -g \"*.ko*\"'\n");
+    match command.operands {
+        Operands::Modules => {
+            script.push_str(&format!("    '1:version:_files -W {VERSIONS} -/' \\\n"));
+            script.push_str("    '*:module file:_files -g \"*.ko*\"'\n");
+        }
+        Operands::Files => script.push_str("    '*:file:_files'\n"),
+    }
     script
 }
 
@@ -158,7 +170,9 @@ fn fish<I: Copy>(command: &Command<I>) -> String {
         let about = flag.help.replace('\n', " ").replace('\'', "\\'");
         script.push_str(&format!("{line} -d '{about}'\n"));
     }
-    let Operands::Modules = command.operands;
+    if command.operands == Operands::Files {
+        return script;
+    }
     // Without `-f`, which would hide module files.
     let versions = format!("set -l dirs {VERSIONS}/*; string replace {VERSIONS}/ '' -- \\$dirs");
     script.push_str(&format!("complete -c {name} -a \"({versions})\"\n"));

@@ -23,8 +23,7 @@ pub(crate) enum Arg {
     None,
     /// Attached (`-xVALUE`, `--name=VALUE`) or the next argument, whatever that is.
     Required(&'static str),
-    /// Attached or absent: never the next argument. No applet has one yet; glibc does.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the parser is whole, the tables are not"))]
+    /// Attached or absent: never the next argument.
     Optional(&'static str),
 }
 
@@ -84,6 +83,13 @@ impl<I: Copy> Flag<I> {
     /// Makes it take an argument.
     pub(crate) const fn takes(mut self, name: &'static str, value: Value) -> Self {
         self.arg = Arg::Required(name);
+        self.value = value;
+        self
+    }
+
+    /// Makes it take an argument that may be absent.
+    pub(crate) const fn may_take(mut self, name: &'static str, value: Value) -> Self {
+        self.arg = Arg::Optional(name);
         self.value = value;
         self
     }

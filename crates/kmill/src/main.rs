@@ -4,6 +4,7 @@
 mod applets;
 mod commands;
 mod completions;
+mod encode;
 mod getopt;
 mod man;
 mod report;
@@ -14,8 +15,8 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-use applets::depmod;
-use commands::{demo, generate};
+use applets::{depmod, pahole};
+use commands::{btf, demo, generate};
 
 const USAGE: &str = "\
 kmill finishes Linux kernels on all cores.
@@ -24,6 +25,9 @@ usage: kmill COMMAND [arguments]
 
   depmod     index a kernel's modules, with the command line of kmod's depmod
              (also when kmill is called by that name)
+  pahole     turn a kernel's debug info into BTF, with the command line of pahole
+             (also when kmill is called by that name)
+  btf        make BTF
   demo       index a kernel, or a sample, and show the result beside kmod's
   generate   print the man page or a shell's completions
 
@@ -37,8 +41,11 @@ fn main() -> ExitCode {
     let called = program.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let status = match (called, args.split_first()) {
         (b"depmod", _) => depmod::main(&program, &args),
+        (b"pahole", _) => pahole::main(&program, &args),
         (_, Some((command, rest))) => match command.as_bytes() {
             b"depmod" => depmod::main(OsStr::new("depmod"), rest),
+            b"pahole" => pahole::main(OsStr::new("pahole"), rest),
+            b"btf" => btf::main(rest),
             b"demo" => demo::main(rest),
             b"generate" => generate::main(rest),
             b"-h" | b"--help" | b"help" => print(&mut std::io::stdout(), USAGE, 0),

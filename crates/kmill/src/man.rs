@@ -9,6 +9,8 @@ use crate::getopt::{Arg, Flag, Section};
 pub(crate) struct Command<I: 'static> {
     /// Its name.
     pub(crate) name: &'static str,
+    /// The manual's section.
+    pub(crate) section: u8,
     /// What it does, in one line without a full stop.
     pub(crate) summary: &'static str,
     /// Its usages, without the name.
@@ -19,6 +21,8 @@ pub(crate) struct Command<I: 'static> {
     pub(crate) sections: &'static [Section<I>],
     /// Its operands.
     pub(crate) operands: Operands,
+    /// Exit statuses, and what they mean.
+    pub(crate) exits: &'static [(&'static str, &'static str)],
     /// Environment variables, and what they do.
     pub(crate) environment: &'static [(&'static str, &'static str)],
     /// Other pages: name and section.
@@ -30,20 +34,25 @@ pub(crate) struct Command<I: 'static> {
 pub(crate) enum Operands {
     /// A kernel version, then module files.
     Modules,
+    /// Files.
+    Files,
 }
 
-/// The page, for section 8.
+/// The page.
 pub(crate) fn page<I: Copy>(command: &Command<I>) -> String {
     let name = command.name;
+    // As with git: the page of `kmill btf` is called kmill-btf.
+    let called = name.replace('-', " ");
     let version = env!("CARGO_PKG_VERSION");
     let mut page = format!(
-        ".TH {} 8 \"\" \"kmill {version}\" \"kmill\"\n.SH NAME\n{name} \\- {}\n.SH SYNOPSIS\n",
+        ".TH {} {} \"\" \"kmill {version}\" \"kmill\"\n.SH NAME\n{name} \\- {}\n.SH SYNOPSIS\n",
         name.to_uppercase(),
+        command.section,
         escape(command.summary),
     );
     for (n, usage) in command.synopsis.iter().enumerate() {
         let line_break = if n > 0 { ".br\n" } else { "" };
-        page.push_str(&format!("{line_break}\\fB{name}\\fR {}\n", escape(usage)));
+        page.push_str(&format!("{line_break}\\fB{called}\\fR {}\n", escape(usage)));
     }
     page.push_str(".SH DESCRIPTION\n");
     for paragraph in command.description {
@@ -55,14 +64,22 @@ pub(crate) fn page<I: Copy>(command: &Command<I>) -> String {
             page.push_str(&format!(".PP\n{}\n", escape(section.heading)));
         }
         for flag in section.flags {
-            page.push_str(&format!(".TP\n{}\n{}\n", names(flag), escape(flag.man)));
+            page.push_str(&format!(".TP\n{}\n", names(flag)));
+            if !flag.man.is_empty() {
+                page.push_str(&format!("{}\n", escape(flag.man)));
+            }
         }
     }
     page.push_str(
         ".PP\nA long name may be shortened while it stays unambiguous, except where noted.\n",
     );
-    page.push_str(".SH EXIT STATUS\n.TP\n0\nSuccess.\n.TP\n1\nFailure.\n");
-    page.push_str(".SH ENVIRONMENT\n");
+    page.push_str(".SH EXIT STATUS\n");
+    for (status, meaning) in command.exits {
+        page.push_str(&format!(".TP\n{status}\n{}\n", escape(meaning)));
+    }
+    if !command.environment.is_empty() {
+        page.push_str(".SH ENVIRONMENT\n");
+    }
     for (variable, effect) in command.environment {
         page.push_str(&format!(".TP\n\\fB{variable}\\fR\n{}\n", escape(effect)));
     }

@@ -4,19 +4,26 @@
 use std::ffi::OsString;
 use std::io::Write;
 
-use crate::applets::depmod;
+use crate::applets::{depmod, pahole};
+use crate::commands::btf;
 use crate::completions::Shell;
 
-const USAGE: &str = "usage: kmill generate man|bash|zsh|fish depmod\n";
+const USAGE: &str = "\
+usage: kmill generate man depmod|pahole|kmill-btf-encode
+       kmill generate bash|zsh|fish depmod|pahole
+";
 
 /// Prints what is asked for; returns the exit status.
 pub(crate) fn main(args: &[OsString]) -> u8 {
     let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
     let text = match words[..] {
         ["man", "depmod"] => depmod::man(),
-        [shell, "depmod"] => match Shell::from_name(shell) {
-            Some(shell) => depmod::completion(shell),
-            None => return usage(),
+        ["man", "pahole"] => pahole::man(),
+        ["man", "kmill-btf-encode"] => btf::encode_man(),
+        [shell, command] => match (Shell::from_name(shell), command) {
+            (Some(shell), "depmod") => depmod::completion(shell),
+            (Some(shell), "pahole") => pahole::completion(shell),
+            _ => return usage(),
         },
         _ => return usage(),
     };

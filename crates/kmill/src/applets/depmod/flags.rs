@@ -235,6 +235,7 @@ fn threads(value: &OsStr) -> Option<NonZeroUsize> {
 /// What the texts for people say besides the options.
 static COMMAND: Command<Id> = Command {
     name: "depmod",
+    section: 8,
     summary: "index the modules of a kernel",
     synopsis: &[
         "[-b DIR] [-ae] [-E FILE | -F FILE] [options] [version]",
@@ -251,6 +252,7 @@ static COMMAND: Command<Id> = Command {
     ],
     sections: &table::SECTIONS,
     operands: Operands::Modules,
+    exits: &[("0", "Success."), ("1", "Failure.")],
     environment: &[("POSIXLY_CORRECT", "If set, the first operand ends the options.")],
     see_also: &[("modprobe", 8), ("depmod.d", 5), ("modules.dep", 5)],
 };

@@ -1,0 +1,106 @@
+//! `pahole`: encodes debug info as BTF, as pahole 1.31 does with `-J`; whatever else that one does is
+//! left to the next `pahole` in PATH.
+
+mod flags;
+mod next;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+
+use self::flags::{Options, Parsed, Threads};
+use crate::encode::{self, Done, Error, Request};
+use crate::report::phases::Phases;
+use crate::signals;
+
+pub(crate) use flags::{completion, man};
+
+/// Runs with the arguments behind the program's name; returns the exit status.
+pub(crate) fn main(program: &OsStr, args: &[OsString]) -> u8 {
+    let posixly_correct = std::env::var_os("POSIXLY_CORRECT").is_some();
+    let lang_exclude = std::env::var_os("PAHOLE_LANG_EXCLUDE");
+    let (parsed, said) = flags::parse(program, args, posixly_correct, lang_exclude.as_deref());
+    complain(&said);
+    match parsed {
+        Parsed::Print(text) => show(&text),
+        Parsed::Fail(status) => status,
+        Parsed::NotOurs => {
+            let why = next::exec(args);
+            complain(format!("pahole: {why}\n").as_bytes());
+            flags::USAGE
+        }
+        Parsed::Run(options) => run(options),
+    }
+}
+
+fn run(options: Options) -> u8 {
+    let time = options.time;
+    let request = match request(options) {
+        Ok(request) => request,
+        Err(words) => {
+            complain(format!("pahole: {words}\n").as_bytes());
+            return 1;
+        }
+    };
+    let mut phases = Phases::default();
+    let status = match encode::run(request, &mut phases) {
+        Ok(Done::Written | Done::Nothing(_)) => 0,
+        Err(error) => {
+            if let Error::Interrupted(signal) = error {
+                signals::die_of(signal);
+            }
+            complain(format!("pahole: {error}\n").as_bytes());
+            1
+        }
+    };
+    if time {
+        complain(phases.to_string().as_bytes());
+    }
+    status
+}
+
+/// What is asked for, or why it cannot be done.
+fn request(options: Options) -> Result<Request, String> {
+    let Some(output) = options.detached else {
+        return Err("writing BTF into the ELF file comes with a later release; \
+                    --btf_encode_detached=FILE writes it to a file of its own"
+            .to_owned());
+    };
+    let input = match <[OsString; 1]>::try_from(options.operands) {
+        Ok([input]) => input,
+        Err(files) if files.is_empty() => return Err("-J needs the name of a file".to_owned()),
+        Err(files) => return Err(format!("-J takes one file, not {}", files.len())),
+    };
+    let threads = match options.threads {
+        Threads::Exactly(threads) => threads,
+        Threads::Available => padata::available_threads(),
+    };
+    Ok(Request {
+        input: input.into(),
+        output: output.into(),
+        base: options.base.map(Into::into),
+        features: options.wanted.features,
+        lang_exclude: options.lang_exclude,
+        kabi_prefix: options.kabi_prefix.map(std::os::unix::ffi::OsStringExt::into_vec),
+        threads,
+    })
+}
+
+/// Text on standard output; returns the exit status.
+fn show(text: &str) -> u8 {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => 0,
+        Err(error) => {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                signals::die_of(signals::SIGPIPE);
+            }
+            complain(format!("pahole: could not write to standard output: {error}\n").as_bytes());
+            1
+        }
+    }
+}
+
+/// Lines on standard error. There is nobody to tell if that fails.
+fn complain(lines: &[u8]) {
+    let _ = io::stderr().write_all(lines);
+}

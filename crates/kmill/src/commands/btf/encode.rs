@@ -1,0 +1,217 @@
+//! `kmill btf encode`: the encoder of the `pahole` applet, with what a kernel build asks for as the
+//! default, and with complaints about what makes no sense.
+
+use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use dwarf_btf::Features;
+
+use super::complain;
+use crate::encode::features::{SUPPORTED, Wanted};
+use crate::encode::{self, Done, Error, Request, languages};
+use crate::getopt::{Event, Flag, Parser, Section, Value, entries};
+use crate::man::{self, Command, Operands};
+use crate::report::phases::Phases;
+use crate::signals;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Id {
+    Output,
+    Base,
+    Features,
+    LangExclude,
+    Threads,
+    Time,
+    Help,
+}
+
+static SECTIONS: [Section<Id>; 1] =
+    [Section { heading: "Options:", abbreviable: true, flags: FLAGS }];
+
+const FLAGS: &[Flag<Id>] = &[
+    Flag::new(Id::Output, &["output"]).short(b'o').takes("FILE", Value::File).says(
+        "where the BTF goes",
+        "Where the BTF goes. A regular file appears whole or not at all; a device or a pipe is \
+         written straight.",
+    ),
+    Flag::new(Id::Base, &["base"]).takes("FILE", Value::File).says(
+        "BTF that this one goes on behind",
+        "Encode only what this BTF does not have, and refer to it. The file holds BTF alone.",
+    ),
+    Flag::new(Id::Features, &["btf-features"]).takes("LIST", Value::Text).says(
+        "what parts of BTF to make",
+        "Make only the parts of BTF that this list names, separated by commas. \"default\" stands \
+         for the nine features of a kernel build, and is the default; a list that begins with \
+         \"+\" adds to these. Further lists add what they name.",
+    ),
+    Flag::new(Id::LangExclude, &["lang-exclude"]).takes("LIST", Value::Text).says(
+        "no units in these languages",
+        "Leave out compilation units in these languages, separated by commas.",
+    ),
+    Flag::new(Id::Threads, &["threads"]).takes("N", Value::Text).says(
+        "use N threads (default: one per usable CPU)",
+        "Use this many threads. The output does not depend on it.",
+    ),
+    Flag::new(Id::Time, &["time"]).says(
+        "say how long each phase took",
+        "Print to standard error how long each phase of the run took.",
+    ),
+    Flag::new(Id::Help, &["help"])
+        .short(b'h')
+        .says("show this help", "Print a summary of the options and exit."),
+];
+
+/// Where the words of the help begin.
+const COLUMN: usize = 26;
+
+/// Runs with the arguments behind the command; returns the exit status.
+pub(super) fn main(args: &[OsString]) -> u8 {
+    let posixly_correct = std::env::var_os("POSIXLY_CORRECT").is_some();
+    let (request, time) = match parse(args, posixly_correct) {
+        Ok(Parsed::Run(request, time)) => (request, time),
+        Ok(Parsed::Help) => {
+            let mut out = std::io::stdout().lock();
+            return u8::from(std::io::Write::write_all(&mut out, help().as_bytes()).is_err());
+        }
+        Err(words) => return complain(&format!("{words}\n")),
+    };
+    let input = request.input.clone();
+    let mut phases = Phases::default();
+    let status = match encode::run(*request, &mut phases) {
+        Ok(Done::Written) => 0,
+        Ok(Done::Nothing(why)) => {
+            complain(&format!("kmill btf encode: {}: nothing to encode: {why}\n", input.display()));
+            0
+        }
+        Err(error) => {
+            if let Error::Interrupted(signal) = error {
+                signals::die_of(signal);
+            }
+            complain(&format!("kmill btf encode: {error}\n"))
+        }
+    };
+    if time {
+        complain(&phases.to_string());
+    }
+    status
+}
+
+#[derive(Debug)]
+enum Parsed {
+    /// What to encode, and whether to say how long that took.
+    Run(Box<Request>, bool),
+    Help,
+}
+
+fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
+    let program = OsStr::new("kmill btf encode");
+    let entries = entries(&SECTIONS);
+    let mut parser = Parser::new(program, &entries, args, posixly_correct);
+    let (mut output, mut base, mut threads, mut time) = (None, None, None, false);
+    let (mut wanted, mut lang_exclude) = (Wanted::default(), Vec::new());
+    wanted.features = Features::standard();
+    for event in &mut parser {
+        let (id, value) = match event {
+            Event::Option { id, value, .. } => (id, value.unwrap_or_default()),
+            Event::Error(text) => return Err(text.to_string_lossy().into_owned()),
+        };
+        match id {
+            Id::Output => output = Some(PathBuf::from(value)),
+            Id::Base => base = Some(PathBuf::from(value)),
+            Id::Features => {
+                let mut bad = None;
+                wanted.add_list(value.as_bytes(), |name| {
+                    let known = name == b"default";
+                    if !known {
+                        bad = Some(String::from_utf8_lossy(name).into_owned());
+                    }
+                    known
+                });
+                if let Some(bad) = bad {
+                    let known = SUPPORTED.join(", ");
+                    return complaint(&format!("no feature is called '{bad}'; there are {known}"));
+                }
+            }
+            Id::LangExclude => match languages::parse(value.as_bytes()) {
+                Ok(numbers) => lang_exclude.extend(numbers),
+                Err(rest) => {
+                    let name = rest.split(|byte| *byte == b',').next().unwrap_or_default();
+                    let name = String::from_utf8_lossy(name);
+                    return complaint(&format!("no language is called '{name}'"));
+                }
+            },
+            Id::Threads => {
+                match value.to_str().and_then(|text| text.parse::<NonZeroUsize>().ok()) {
+                    Some(number) => threads = Some(number),
+                    None => {
+                        let value = value.display();
+                        return complaint(&format!(
+                            "--threads takes a number from 1, not '{value}'"
+                        ));
+                    }
+                }
+            }
+            Id::Time => time = true,
+            Id::Help => return Ok(Parsed::Help),
+        }
+    }
+    let Some(output) = output else { return complaint("-o FILE is missing: where the BTF goes") };
+    let [input] = parser.operands()[..] else {
+        return complaint("name one input file, a vmlinux with debug info");
+    };
+    let request = Request {
+        input: input.into(),
+        output,
+        base,
+        features: wanted.features,
+        lang_exclude,
+        kabi_prefix: None,
+        threads: threads.unwrap_or_else(padata::available_threads),
+    };
+    Ok(Parsed::Run(Box::new(request), time))
+}
+
+fn complaint(words: &str) -> Result<Parsed, String> {
+    Err(format!("kmill btf encode: {words}; --help says more"))
+}
+
+fn help() -> String {
+    let mut text = format!("usage: kmill btf encode {}\n\n", COMMAND.synopsis[0]);
+    for flag in FLAGS {
+        let short = flag.short.map_or("    ".to_owned(), |name| format!("-{}, ", char::from(name)));
+        let argument = match flag.arg {
+            crate::getopt::Arg::Required(name) => format!(" {name}"),
+            _ => String::new(),
+        };
+        let names = format!("  {short}--{}{argument}", flag.longs[0]);
+        text.push_str(&format!("{names:COLUMN$}  {}\n", flag.help));
+    }
+    text
+}
+
+/// What the texts for people say besides the options.
+static COMMAND: Command<Id> = Command {
+    name: "kmill-btf-encode",
+    section: 1,
+    summary: "make BTF of a kernel's debug info",
+    synopsis: &["[options] -o FILE INPUT"],
+    description: &[
+        "Reads the DWARF debug info of an ELF file and writes the BTF that pahole 1.31 makes of \
+         it.",
+    ],
+    sections: &SECTIONS,
+    operands: Operands::Files,
+    exits: &[
+        ("0", "Success, or there is nothing to encode; then no file is written."),
+        ("1", "Failure; no file is written."),
+    ],
+    environment: &[],
+    see_also: &[("pahole", 1)],
+};
+
+/// The man page, in roff.
+pub(crate) fn man() -> String {
+    man::page(&COMMAND)
+}

@@ -1,0 +1,107 @@
+//! From a kernel's debug info to a BTF file: what the `pahole` applet and `kmill btf encode` share.
+//!
+//! ```text
+//! features, languages   words of the command line -> dwarf_btf::Options
+//! input                 the file's bytes, a base's types
+//! run                   read -> encode -> write, each a phase
+//! output                a file that appears whole, or a device that is written straight
+//! ```
+//!
+//! Nothing here prints.
+
+pub(crate) mod features;
+pub(crate) mod input;
+pub(crate) mod languages;
+pub(crate) mod output;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use dwarf_btf::{Encoded, Features, Options};
+use padata::Pool;
+
+use crate::report::phases::Phases;
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The ELF file with the debug info.
+    pub(crate) input: PathBuf,
+    /// Where the BTF goes.
+    pub(crate) output: PathBuf,
+    /// The BTF that the new one goes on behind.
+    pub(crate) base: Option<PathBuf>,
+    /// Which parts of BTF.
+    pub(crate) features: Features,
+    /// `DW_AT_language` of units that are left out.
+    pub(crate) lang_exclude: Vec<u16>,
+    /// A prefix that stands for the whole of each name that begins with it.
+    pub(crate) kabi_prefix: Option<Vec<u8>>,
+    /// How many threads work.
+    pub(crate) threads: NonZeroUsize,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// The output is written.
+    Written,
+    /// There is nothing to encode, and why; nothing was written.
+    Nothing(&'static str),
+}
+
+/// Why there is no output.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// Something is wrong with a file.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was being done with it.
+        doing: &'static str,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A signal came while the output was being written; nothing of it is left.
+    Interrupted(i32),
+}
+
+impl Error {
+    /// For a file.
+    fn file(path: &Path, doing: &'static str, cause: impl fmt::Display) -> Error {
+        Error::File { path: path.to_owned(), doing, cause: cause.to_string() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::File { path, doing, cause } => {
+                write!(f, "{}: {doing}: {cause}", path.display())
+            }
+            Error::Interrupted(signal) => write!(f, "ended by signal {signal}"),
+        }
+    }
+}
+
+/// Reads, encodes and writes.
+pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> {
+    let Request { input: path, output, base, features, lang_exclude, kabi_prefix, threads } =
+        request;
+    let (base, image) = phases.time("read", || -> Result<_, Error> {
+        // The base first, as pahole does: an input that is not there matters less.
+        let base = base.map(|base| input::read_base(&base)).transpose()?;
+        Ok((base, input::read_input(&path).map_err(|e| Error::file(&path, "reading", e))?))
+    })?;
+    let options = Options { features, lang_exclude, kabi_prefix, base };
+    let encoded =
+        phases.time("encode", || dwarf_btf::encode(&Pool::new(threads), image.bytes(), &options));
+    match encoded.map_err(|cause| Error::file(&path, "encoding", cause))? {
+        Encoded::Nothing(why) => Ok(Done::Nothing(why)),
+        Encoded::Blob(blob) => {
+            phases.time("write", || output::write(&output, &blob))?;
+            Ok(Done::Written)
+        }
+    }
+}
