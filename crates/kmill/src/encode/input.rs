@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kmill_btf::Btf;
 
-use super::Error;
+use super::error::Error;
 
 /// The bytes of an input file.
 #[derive(Debug)]

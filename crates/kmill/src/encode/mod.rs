@@ -4,24 +4,27 @@
 //! features, languages   words of the command line -> dwarf_btf::Options
 //! input                 the file's bytes, a base's types
 //! run                   read -> encode -> write, each a phase
+//! error                 what can be wrong with a file
 //! output                a file that appears whole, or a device that is written straight
 //! ```
 //!
 //! Nothing here prints.
 
+pub(crate) mod error;
 pub(crate) mod features;
 pub(crate) mod input;
 pub(crate) mod languages;
 pub(crate) mod output;
 
-use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dwarf_btf::{Encoded, Features, Options};
 use padata::Pool;
 
 use crate::report::phases::Phases;
+
+pub(crate) use self::error::Error;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -49,40 +52,6 @@ pub(crate) enum Done {
     Written,
     /// There is nothing to encode, and why; nothing was written.
     Nothing(&'static str),
-}
-
-/// Why there is no output.
-#[derive(Debug)]
-pub(crate) enum Error {
-    /// Something is wrong with a file.
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What was being done with it.
-        doing: &'static str,
-        /// What is wrong.
-        cause: String,
-    },
-    /// A signal came while the output was being written; nothing of it is left.
-    Interrupted(i32),
-}
-
-impl Error {
-    /// For a file.
-    fn file(path: &Path, doing: &'static str, cause: impl fmt::Display) -> Error {
-        Error::File { path: path.to_owned(), doing, cause: cause.to_string() }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::File { path, doing, cause } => {
-                write!(f, "{}: {doing}: {cause}", path.display())
-            }
-            Error::Interrupted(signal) => write!(f, "ended by signal {signal}"),
-        }
-    }
 }
 
 /// Reads, encodes and writes.

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::error::Error;
 use crate::signals::{self, Interrupts};
 
 /// The mode of a new file, before the process's mask: pahole's.

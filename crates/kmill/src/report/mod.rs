@@ -1,3 +1,4 @@
 //! What a run tells people about itself, besides its results.
 
 pub(crate) mod phases;
+pub(crate) mod streams;

@@ -5,11 +5,11 @@ mod flags;
 mod next;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
 
 use self::flags::{Options, Parsed, Threads};
 use crate::encode::{self, Done, Error, Request};
 use crate::report::phases::Phases;
+use crate::report::streams::{complain, show};
 use crate::signals;
 
 pub(crate) use flags::{completion, man};
@@ -21,7 +21,7 @@ pub(crate) fn main(program: &OsStr, args: &[OsString]) -> u8 {
     let (parsed, said) = flags::parse(program, args, posixly_correct, lang_exclude.as_deref());
     complain(&said);
     match parsed {
-        Parsed::Print(text) => show(&text),
+        Parsed::Print(text) => show("pahole", &text),
         Parsed::Fail(status) => status,
         Parsed::NotOurs => {
             let why = next::exec(args);
@@ -83,24 +83,4 @@ fn request(options: Options) -> Result<Request, String> {
         kabi_prefix: options.kabi_prefix.map(std::os::unix::ffi::OsStringExt::into_vec),
         threads,
     })
-}
-
-/// Text on standard output; returns the exit status.
-fn show(text: &str) -> u8 {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => 0,
-        Err(error) => {
-            if error.kind() == io::ErrorKind::BrokenPipe {
-                signals::die_of(signals::SIGPIPE);
-            }
-            complain(format!("pahole: could not write to standard output: {error}\n").as_bytes());
-            1
-        }
-    }
-}
-
-/// Lines on standard error. There is nobody to tell if that fails.
-fn complain(lines: &[u8]) {
-    let _ = io::stderr().write_all(lines);
 }

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use dwarf_btf::Features;
 
-use super::complain;
 use crate::encode::features::{SUPPORTED, Wanted};
 use crate::encode::{self, Done, Error, Request, languages};
 use crate::getopt::{Event, Flag, Parser, Section, Value, entries};
 use crate::man::{self, Command, Operands};
 use crate::report::phases::Phases;
+use crate::report::streams::{complain, show};
 use crate::signals;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,29 +71,32 @@ pub(super) fn main(args: &[OsString]) -> u8 {
     let posixly_correct = std::env::var_os("POSIXLY_CORRECT").is_some();
     let (request, time) = match parse(args, posixly_correct) {
         Ok(Parsed::Run(request, time)) => (request, time),
-        Ok(Parsed::Help) => {
-            let mut out = std::io::stdout().lock();
-            return u8::from(std::io::Write::write_all(&mut out, help().as_bytes()).is_err());
+        Ok(Parsed::Help) => return show("kmill btf encode", &help()),
+        Err(words) => {
+            complain(format!("{words}\n").as_bytes());
+            return 1;
         }
-        Err(words) => return complain(&format!("{words}\n")),
     };
     let input = request.input.clone();
     let mut phases = Phases::default();
     let status = match encode::run(*request, &mut phases) {
         Ok(Done::Written) => 0,
         Ok(Done::Nothing(why)) => {
-            complain(&format!("kmill btf encode: {}: nothing to encode: {why}\n", input.display()));
+            let input = input.display();
+            let words = format!("kmill btf encode: {input}: nothing to encode: {why}\n");
+            complain(words.as_bytes());
             0
         }
         Err(error) => {
             if let Error::Interrupted(signal) = error {
                 signals::die_of(signal);
             }
-            complain(&format!("kmill btf encode: {error}\n"))
+            complain(format!("kmill btf encode: {error}\n").as_bytes());
+            1
         }
     };
     if time {
-        complain(&phases.to_string());
+        complain(phases.to_string().as_bytes());
     }
     status
 }

@@ -3,8 +3,9 @@
 mod encode;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+
+use crate::report::streams::{complain, show};
 
 pub(crate) use encode::man as encode_man;
 
@@ -18,18 +19,17 @@ usage: kmill btf COMMAND [arguments]
 
 /// Runs one of the commands; returns the exit status.
 pub(crate) fn main(args: &[OsString]) -> u8 {
-    let Some((command, rest)) = args.split_first() else { return complain(USAGE) };
+    let Some((command, rest)) = args.split_first() else {
+        complain(USAGE.as_bytes());
+        return 1;
+    };
     match command.as_bytes() {
         b"encode" => encode::main(rest),
-        b"-h" | b"--help" | b"help" => {
-            u8::from(std::io::stdout().write_all(USAGE.as_bytes()).is_err())
+        b"-h" | b"--help" | b"help" => show("kmill btf", USAGE),
+        _ => {
+            let text = format!("kmill btf: there is no command {}\n\n{USAGE}", command.display());
+            complain(text.as_bytes());
+            1
         }
-        _ => complain(&format!("kmill btf: there is no command {}\n\n{USAGE}", command.display())),
     }
-}
-
-/// On standard error; returns the status of a failure.
-fn complain(text: &str) -> u8 {
-    let _ = std::io::stderr().write_all(text.as_bytes());
-    1
 }
