@@ -8,6 +8,7 @@
 //!     stamp                              modules and their bytes
 //!     lib/modules/RELEASE/
 //!   debug/                               the unpacked -dbg package
+//! btf-references/                        BTF that the reference encoder made of vmlinux files
 //! tmp/                                   work in progress; nothing reads it
 //! ```
 //!
@@ -87,6 +88,11 @@ impl Cache {
 
     pub(crate) fn kernels(&self) -> PathBuf {
         self.root.join("kernels")
+    }
+
+    /// What the reference encoder made of kernels, by a hash of all that it depends on.
+    pub(crate) fn btf_references(&self) -> PathBuf {
+        self.root.join("btf-references")
     }
 
     /// A new directory for work in progress, on the file system of the rest.

@@ -41,7 +41,7 @@ use args::{Opt, Task};
 /// What every task returns.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-const REFERENCE: Opt = Opt::value("--reference", "PATH", "the reference depmod (default: in PATH)");
+const REFERENCE: Opt = Opt::value("--reference", "PATH", "the reference tool (default: in PATH)");
 const CACHE: Opt = Opt::value("--cache", "DIR", "the cache directory (default: see above)");
 
 /// Every task: the help and the parser come from here.
@@ -64,17 +64,22 @@ const TASKS: &[Task] = &[
     Task {
         name: "oracle",
         summary: "compare with the reference tool: files, stdout, stderr, exit status",
-        details: "The operand says which tool: depmod.\n\
-                  Needs `cargo xtask kernels` first, and a reference: kmod 34 (commit 84fa569,\n\
-                  built with zstd, xz, zlib and openssl), or an older one, with which less can be\n\
-                  compared; it says what is not.",
-        operands: "depmod",
+        details: "The operand says which tool.\n\
+                  depmod: needs `cargo xtask kernels` first, and a reference: kmod 34 (commit\n\
+                  84fa569, built with zstd, xz, zlib and openssl), or an older one, with which\n\
+                  less can be compared; it says what is not.\n\
+                  btf: needs `cargo xtask kernels --debug` first, or with --programs gcc and,\n\
+                  where there is one, clang; and pahole 1.31 with the libbpf it bundles (374f7807).",
+        operands: "depmod|btf",
         options: &[
             REFERENCE,
             Opt::value("--trees", "GLOB", "only kernels whose RELEASE-ARCH/CODEC matches"),
-            Opt::value("--threads", "LIST", "our thread counts (default: 1,2,7)"),
+            Opt::value("--threads", "LIST", "our thread counts (default: 1,2,7; btf: 1,2,3,8)"),
+            Opt::value("--features", "LIST", "btf: features; repeatable (default: a kernel's)"),
+            Opt::flag("--leave-out-each", "btf: also with each of the features left out"),
+            Opt::value("--programs", "N", "btf: so many generated C programs, and no kernel"),
             Opt::value("--random", "N", "how many random trees (default: 500)"),
-            Opt::value("--seed", "S", "the seed of the first random tree (default: 0)"),
+            Opt::value("--seed", "S", "the seed of the first random tree, or program (default: 0)"),
             Opt::value("--case", "GLOB", "only behaviour cases whose name matches"),
             Opt::value("--only", "LIST", "some of trees,cases,random (default: all)"),
             Opt::flag("--small", "only cloud kernels"),

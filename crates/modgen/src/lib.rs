@@ -23,6 +23,7 @@
 //! | [`tree`] | a module directory with its lists, symbol tables and configuration |
 //! | [`random`] | a tree from a seed |
 //! | [`sample`] | one fixed, realistic tree |
+//! | [`rng`] | numbers from a seed, also for other generators |
 //!
 //! The same calls give the same bytes everywhere: nothing here reads the clock, the environment
 //! or a random source.
@@ -31,7 +32,7 @@
 pub mod compress;
 pub mod elf;
 pub mod random;
-mod rng;
+pub mod rng;
 pub mod sample;
 pub mod tree;
 

@@ -1,4 +1,5 @@
-//! `cargo xtask oracle depmod`: the reference tool and ours on the same input.
+//! `cargo xtask oracle depmod`: the reference tool and ours on the same input. `oracle btf` has a
+//! directory of its own.
 //!
 //! ```text
 //! context   the two tools, and the count
@@ -13,6 +14,7 @@
 //! Nothing is normalised but the addresses that `-vv` shows: both tools run under the same name, on
 //! the same paths, one after the other, and everything they did is undone in between.
 
+mod btf;
 mod cases;
 pub(crate) mod compare;
 pub(crate) mod context;
@@ -30,9 +32,13 @@ use context::Context;
 
 pub(crate) fn run(matches: &Matches) -> Result<()> {
     match &matches.operands[..] {
-        [tool] if tool == "depmod" => {}
-        _ => return Err("which tool? `cargo xtask oracle depmod`".into()),
+        [tool] if tool == "depmod" => depmod(matches),
+        [tool] if tool == "btf" => btf::run(matches),
+        _ => Err("which tool? `cargo xtask oracle depmod`, or btf".into()),
     }
+}
+
+fn depmod(matches: &Matches) -> Result<()> {
     let parts = matches.list("--only", "trees,cases,random");
     if let Some(part) = parts.iter().find(|part| !["trees", "cases", "random"].contains(part)) {
         return Err(format!("--only: no part '{part}': trees, cases or random").into());
@@ -45,7 +51,7 @@ pub(crate) fn run(matches: &Matches) -> Result<()> {
     let mut tallies = Vec::new();
     if parts.contains(&"trees") {
         let options = tree::Options {
-            threads: threads(matches)?,
+            threads: threads(matches, "1,2,7")?,
             pattern: matches.value("--trees").unwrap_or("*").to_owned(),
             small: matches.has("--small"),
         };
@@ -58,7 +64,7 @@ pub(crate) fn run(matches: &Matches) -> Result<()> {
         let options = property::Options {
             first_seed: matches.number("--seed", 0)?,
             count: matches.number("--random", 500)?,
-            threads: threads(matches)?,
+            threads: threads(matches, "1,2,7")?,
         };
         tallies.push(property::run(&mut context, &options)?);
     }
@@ -75,8 +81,8 @@ pub(crate) fn run(matches: &Matches) -> Result<()> {
 }
 
 /// Our thread counts.
-fn threads(matches: &Matches) -> Result<Vec<usize>> {
-    let list = matches.list("--threads", "1,2,7");
+fn threads(matches: &Matches, default: &str) -> Result<Vec<usize>> {
+    let list = matches.list("--threads", default);
     let numbers = list.iter().map(|text| text.parse().ok().filter(|number| *number > 0));
     let numbers: Option<Vec<usize>> = numbers.collect();
     numbers.filter(|numbers| !numbers.is_empty()).ok_or_else(|| "--threads: not numbers".into())
