@@ -66,6 +66,15 @@ impl Matches {
         }
     }
 
+    /// Numbers from 1, with commas between them; at least one.
+    pub(crate) fn numbers(&self, name: &str, default: &str) -> Result<Vec<usize>> {
+        let list = self.list(name, default);
+        let numbers = list.iter().map(|text| text.parse().ok().filter(|number| *number > 0));
+        let numbers: Option<Vec<usize>> = numbers.collect();
+        let numbers = numbers.filter(|numbers| !numbers.is_empty());
+        numbers.ok_or_else(|| format!("{name}: not numbers").into())
+    }
+
     /// A list with commas between its items.
     pub(crate) fn list<'a>(&'a self, name: &str, default: &'a str) -> Vec<&'a str> {
         let text = self.value(name).unwrap_or(default);

@@ -12,7 +12,7 @@ impl Rng {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,12 +22,12 @@ impl Rng {
 
     /// The next 32 bits.
     pub fn next_u32(&mut self) -> u32 {
-        (self.next() >> 32) as u32
+        (self.next_u64() >> 32) as u32
     }
 
     /// A number below `limit`; 0 if there is none.
     pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() % (limit as u64).max(1)) as usize
+        (self.next_u64() % (limit as u64).max(1)) as usize
     }
 
     /// A number from `low` to `high`, both included.

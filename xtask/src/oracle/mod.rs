@@ -51,7 +51,7 @@ fn depmod(matches: &Matches) -> Result<()> {
     let mut tallies = Vec::new();
     if parts.contains(&"trees") {
         let options = tree::Options {
-            threads: threads(matches, "1,2,7")?,
+            threads: matches.numbers("--threads", "1,2,7")?,
             pattern: matches.value("--trees").unwrap_or("*").to_owned(),
             small: matches.has("--small"),
         };
@@ -64,7 +64,7 @@ fn depmod(matches: &Matches) -> Result<()> {
         let options = property::Options {
             first_seed: matches.number("--seed", 0)?,
             count: matches.number("--random", 500)?,
-            threads: threads(matches, "1,2,7")?,
+            threads: matches.numbers("--threads", "1,2,7")?,
         };
         tallies.push(property::run(&mut context, &options)?);
     }
@@ -78,12 +78,4 @@ fn depmod(matches: &Matches) -> Result<()> {
         0 => Ok(()),
         _ => Err(format!("{different} comparisons failed").into()),
     }
-}
-
-/// Our thread counts.
-fn threads(matches: &Matches, default: &str) -> Result<Vec<usize>> {
-    let list = matches.list("--threads", default);
-    let numbers = list.iter().map(|text| text.parse().ok().filter(|number| *number > 0));
-    let numbers: Option<Vec<usize>> = numbers.collect();
-    numbers.filter(|numbers| !numbers.is_empty()).ok_or_else(|| "--threads: not numbers".into())
 }

@@ -330,14 +330,14 @@ fn alignment(kind: Section, class: Class) -> usize {
 /// `len` bytes that compress to roughly a third, as code does: 16-byte pieces drawn from 256.
 fn noise(len: usize, seed: u64) -> Vec<u8> {
     let mut random = crate::rng::Rng::new(seed);
-    let pieces: Vec<[u64; 2]> = (0..256).map(|_| [random.next(), random.next()]).collect();
+    let pieces: Vec<[u64; 2]> = (0..256).map(|_| [random.next_u64(), random.next_u64()]).collect();
     let mut out = Vec::with_capacity(len + 16);
     while out.len() < len {
         let piece = pieces[random.below(pieces.len())];
         out.extend(piece[0].to_le_bytes());
         out.extend(piece[1].to_le_bytes());
         if random.chance(1, 2) {
-            out.extend(random.next().to_le_bytes());
+            out.extend(random.next_u64().to_le_bytes());
         }
     }
     out.truncate(len);

@@ -9,7 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::tools::{self, Outcome, Tools};
+use super::features;
+use super::tools::{Outcome, Tools};
 use super::words;
 use crate::Result;
 use crate::cache::Cache;
@@ -43,7 +44,7 @@ pub(super) fn run(tools: &Tools, cache: &Cache, options: &Options) -> Result<usi
     let (mut equal, mut different) = (0, 0);
     for kernel in &kernels {
         for list in &options.features {
-            let mut args = tools::features(list);
+            let mut args = features::options(list);
             args.push("--lang_exclude=rust".into());
             let name = format!("{} {list}", file_name(kernel));
             let reference = reference(tools, cache, &args, kernel)

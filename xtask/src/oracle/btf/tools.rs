@@ -115,8 +115,3 @@ fn encode(tool: &Path, args: &[OsString], input: &Path, output: &Path) -> Result
         Err(error) => Err(error.into()),
     }
 }
-
-/// The options of a list of features.
-pub(super) fn features(list: &str) -> Vec<OsString> {
-    vec![format!("--btf_features={list}").into()]
-}

@@ -9,6 +9,7 @@ use modgen::rng::Rng;
 
 use crate::Result;
 use crate::command;
+use crate::oracle::btf::features;
 
 /// The executable's name.
 pub(super) const PROGRAM: &str = "program";
@@ -104,7 +105,7 @@ impl Recipe {
             odd: rng.chance(1, 40),
             kfuncs: rng.chance(1, 3),
         };
-        Recipe { compiler, options, taste, encoder: super::encoder_options(rng) }
+        Recipe { compiler, options, taste, encoder: encoder_options(rng) }
     }
 
     /// The command lines in short.
@@ -130,5 +131,23 @@ impl Recipe {
         link.args(["-nostdlib", "-static", "-no-pie", "-Wl,-e,entry", "-Wl,-z,muldefs"]);
         link.args(&objects).args(["-o", PROGRAM]);
         command::output(&mut link).map(drop)
+    }
+}
+
+/// What the encoders are asked for: a kernel's features most of the time.
+fn encoder_options(rng: &mut Rng) -> Vec<OsString> {
+    let single = |list: &[&str]| list.iter().map(OsString::from).collect();
+    match rng.below(10) {
+        0 => features::options(""),
+        1 => features::options("default,global_var"),
+        2 => features::options("+attributes,global_var"),
+        3 => Vec::new(),
+        4 => single(&["--skip_encoding_btf_enum64", "--btf_gen_floats"]),
+        5 => {
+            let all = features::leave_out_each(features::KERNEL);
+            features::options(rng.pick_ref::<String>(&all))
+        }
+        6 => single(&["--btf_features=default", "--kabi_prefix=__kabi_"]),
+        _ => features::options(features::KERNEL),
     }
 }

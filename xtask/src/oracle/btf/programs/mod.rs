@@ -14,13 +14,12 @@ mod types;
 mod unit;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use modgen::rng::Rng;
 
-use super::tools::{self, Outcome, Tools};
+use super::tools::{Outcome, Tools};
 use super::words;
 use crate::Result;
 use crate::error::Context;
@@ -161,22 +160,4 @@ fn command(seed: u64, tools: &Tools, dir: &Path) -> String {
         "  again: cargo xtask oracle btf --programs 1 --seed {seed} --reference {reference} --keep \
          {keep}\n"
     )
-}
-
-/// What the encoders are asked for: a kernel's features most of the time.
-fn encoder_options(rng: &mut Rng) -> Vec<OsString> {
-    let single = |list: &[&str]| list.iter().map(OsString::from).collect();
-    match rng.below(10) {
-        0 => tools::features(""),
-        1 => tools::features("default,global_var"),
-        2 => tools::features("+attributes,global_var"),
-        3 => Vec::new(),
-        4 => single(&["--skip_encoding_btf_enum64", "--btf_gen_floats"]),
-        5 => {
-            let all = super::leave_out_each(super::KERNEL);
-            tools::features(rng.pick_ref::<String>(&all))
-        }
-        6 => single(&["--btf_features=default", "--kabi_prefix=__kabi_"]),
-        _ => tools::features(super::KERNEL),
-    }
 }

@@ -343,8 +343,8 @@ pub(super) fn enumerators(rng: &mut Rng, prefix: &str, taste: &Taste) -> String 
         let value = match kind {
             0 | 1 => String::new(),
             2 => format!(" = -{}", rng.below(200)),
-            3 if taste.wide => format!(" = 0x{:x}ULL", rng.next()),
-            4 if taste.wide => format!(" = -0x{:x}LL", rng.next() >> 8),
+            3 if taste.wide => format!(" = 0x{:x}ULL", rng.next_u64()),
+            4 if taste.wide => format!(" = -0x{:x}LL", rng.next_u64() >> 8),
             5 => format!(" = 0x{:x}U", rng.next_u32()),
             _ => format!(" = {}", rng.below(1 << 20)),
         };
