@@ -38,7 +38,7 @@ const FLAGS: &[Flag<Id>] = &[
     ),
     Flag::new(Id::Base, &["base"]).takes("FILE", Value::File).says(
         "BTF that this one goes on behind",
-        "Encode only what this BTF does not have, and refer to it. The file holds BTF alone.",
+        "Encode only what this BTF does not have, and refer to it. The file is an ELF file with BTF, or holds BTF alone.",
     ),
     Flag::new(Id::Features, &["btf-features"]).takes("LIST", Value::Text).says(
         "what parts of BTF to make",
