@@ -55,6 +55,11 @@ impl Ty {
         self.pattern.contains('*')
     }
 
+    /// It is a pointer, and no qualifier stands in between.
+    pub(super) fn is_pointer(&self) -> bool {
+        self.pattern.contains("*@")
+    }
+
     /// A pointer to it, perhaps qualified.
     fn pointer(&self, rng: &mut Rng) -> Ty {
         let qualifier = rng.pick(&["", "", "", "const ", "volatile ", "const volatile "]);

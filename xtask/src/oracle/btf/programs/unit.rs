@@ -10,6 +10,12 @@ use super::types::{Class, Ty, Types, enumerators};
 /// Functions that several units have under one name, each a `static` one of its own.
 const HELPERS: usize = 6;
 
+/// Flags of functions in `.BTF_ids`, as the kernel's `include/linux/btf.h` has them.
+const FASTCALL: u32 = 1 << 12;
+const ARENA_RESULT: u32 = 1 << 13;
+const ARENA_FIRST: u32 = 1 << 14;
+const ARENA_SECOND: u32 = 1 << 15;
+
 /// What units agree upon.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -187,7 +193,7 @@ pub(super) fn source(
         let head = format!("{linkage}{tag}{}", signature.declare(&name, "p"));
         function(rng, types, taste, &mut text, &head, &signature);
         calls += &signature.call(&name);
-        own.push(name);
+        own.push((name, signature));
     }
     if taste.kfuncs {
         kfuncs(rng, number, &own, &mut text);
@@ -293,7 +299,7 @@ fn function(
 }
 
 /// `.BTF_ids` with a set of functions, as the kernel's macros lay it out.
-fn kfuncs(rng: &mut Rng, number: usize, functions: &[String], text: &mut String) {
+fn kfuncs(rng: &mut Rng, number: usize, functions: &[(String, Signature)], text: &mut String) {
     let set = format!("__BTF_ID__set8__set{number}");
     // Now and then a set that is none of kfuncs.
     let kind = rng.pick(&[1, 1, 1, 0]);
@@ -305,9 +311,19 @@ fn kfuncs(rng: &mut Rng, number: usize, functions: &[String], text: &mut String)
         ".zero 4".to_owned(),
         format!(".long {kind}"),
     ];
-    for (n, function) in functions.iter().enumerate() {
+    for (n, (function, signature)) in functions.iter().enumerate() {
         let id = format!("__BTF_ID__func__{function}__{number}{n}");
-        let flags = rng.pick(&[0_u32, 1, 1 << 12, 1 << 13, 1 << 14, 3 << 14]);
+        let mut flags = rng.pick(&[0_u32, 1, FASTCALL]);
+        // Rarely on what is no pointer: then nothing can be encoded.
+        let mut arena = |ty: Option<&Ty>, flag| {
+            let may = ty.is_some_and(Ty::is_pointer);
+            if rng.chance(if may { 30 } else { 1 }, 60) {
+                flags |= flag;
+            }
+        };
+        arena(signature.result.as_ref(), ARENA_RESULT);
+        arena(signature.params.first(), ARENA_FIRST);
+        arena(signature.params.get(1), ARENA_SECOND);
         lines.push(format!(".local {id}"));
         lines.push(format!(".type {id}, STT_OBJECT"));
         lines.push(format!(".size {id}, 4"));
