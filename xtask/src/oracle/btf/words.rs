@@ -79,8 +79,8 @@ fn same(left: &Btf, one: Type<'_>, right: &Btf, other: Type<'_>) -> bool {
 fn is_name(ty: Type<'_>, index: usize) -> bool {
     match ty.kind() {
         _ if index < 3 => index == 0,
-        Kind::Struct | Kind::Union | Kind::Enum64 => index % 3 == 0,
-        Kind::Enum | Kind::FuncProto => index % 2 == 1,
+        Kind::Struct | Kind::Union | Kind::Enum64 => index.is_multiple_of(3),
+        Kind::Enum | Kind::FuncProto => !index.is_multiple_of(2),
         _ => false,
     }
 }
