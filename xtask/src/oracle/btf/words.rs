@@ -45,12 +45,20 @@ pub(super) fn difference(reference: &[u8], ours: &[u8]) -> String {
     match ids.find(differs) {
         Some(id) => {
             text += &format!("  the first type that differs is {id}:\n");
-            text += &format!("    reference: {}\n", shown(&left, id));
-            text += &format!("    ours:      {}\n", shown(&right, id));
+            let (one, other) = (shown(&left, id), shown(&right, id));
+            // Long ones differ far behind.
+            let at = one.1.iter().zip(&other.1).position(|(one, other)| one != other);
+            let at = at.unwrap_or(one.1.len().min(other.1.len())).saturating_sub(1);
+            for (who, (head, entries)) in [("reference: ", one), ("ours:      ", other)] {
+                let from = if at > 0 { format!(" from entry {at} on") } else { String::new() };
+                let some: Vec<&str> =
+                    entries.iter().skip(at).take(SHOWN).map(String::as_str).collect();
+                text += &format!("    {who}{head}{from} {{ {} }}\n", some.join("; "));
+            }
         }
         None if right.types.len() > left.types.len() => {
             let id = TypeId(left.types.last().0 + 1);
-            text += &format!("  ours goes on with type {id}: {}\n", shown(&right, id));
+            text += &format!("  ours goes on with type {id}: {}\n", shown(&right, id).0);
         }
         None => text += "  all types say the same\n",
     }
@@ -102,9 +110,9 @@ fn brief(btf: &Btf, id: TypeId) -> String {
     }
 }
 
-/// A type with all that it has.
-fn shown(btf: &Btf, id: TypeId) -> String {
-    let Some(ty) = btf.get(id) else { return "none".to_owned() };
+/// A type, and each of its entries.
+fn shown(btf: &Btf, id: TypeId) -> (String, Vec<String>) {
+    let Some(ty) = btf.get(id) else { return ("none".to_owned(), Vec::new()) };
     let mut text = format!("{}, info {:#x}", brief(btf, id), ty.info().0);
     let kind = ty.kind();
     match kind {
@@ -139,13 +147,7 @@ fn shown(btf: &Btf, id: TypeId) -> String {
         })),
         _ => {}
     }
-    if !entries.is_empty() {
-        let more = entries.len().saturating_sub(SHOWN);
-        entries.truncate(SHOWN);
-        let more = if more > 0 { format!("; {more} more") } else { String::new() };
-        text += &format!(" {{ {}{more} }}", entries.join("; "));
-    }
-    text
+    (text, entries)
 }
 
 /// The first string that is not the same, with what stands before it.
