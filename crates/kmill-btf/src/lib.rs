@@ -22,6 +22,8 @@ pub mod btf;
 pub mod dedup;
 pub mod format;
 pub mod read;
+#[cfg(test)]
+mod sample;
 pub mod strings;
 pub mod types;
 pub mod write;

@@ -263,3 +263,6 @@ pub fn compact(btf: &Btf, canonical: &Canonical) -> Types {
     }
     types
 }
+
+#[cfg(test)]
+mod tests;
