@@ -15,6 +15,7 @@
 //! | [`read`] | from bytes, checked |
 //! | [`write`] | to bytes |
 //! | [`dedup`] | every type once, as libbpf's `btf__dedup` |
+//! | [`verify`] | what the kernel would not take |
 //!
 //! Sources: the kernel's `Documentation/bpf/btf.rst` and `include/uapi/linux/btf.h`.
 
@@ -26,6 +27,7 @@ pub mod read;
 mod sample;
 pub mod strings;
 pub mod types;
+pub mod verify;
 pub mod write;
 
 pub use btf::Btf;
