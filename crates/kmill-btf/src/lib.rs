@@ -15,12 +15,14 @@
 //! | [`read`] | from bytes, checked |
 //! | [`write`] | to bytes |
 //! | [`dedup`] | every type once, as libbpf's `btf__dedup` |
+//! | [`dump`] | as text or JSON, as `bpftool` |
 //! | [`verify`] | what the kernel would not take |
 //!
 //! Sources: the kernel's `Documentation/bpf/btf.rst` and `include/uapi/linux/btf.h`.
 
 pub mod btf;
 pub mod dedup;
+pub mod dump;
 pub mod format;
 pub mod read;
 #[cfg(test)]
