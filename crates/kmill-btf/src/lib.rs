@@ -16,6 +16,7 @@
 //! | [`write`] | to bytes |
 //! | [`dedup`] | every type once, as libbpf's `btf__dedup` |
 //! | [`dump`] | as text or JSON, as `bpftool` |
+//! | [`sort`] | in another order, by name |
 //! | [`verify`] | what the kernel would not take |
 //!
 //! Sources: the kernel's `Documentation/bpf/btf.rst` and `include/uapi/linux/btf.h`.
@@ -27,6 +28,7 @@ pub mod format;
 pub mod read;
 #[cfg(test)]
 mod sample;
+pub mod sort;
 pub mod strings;
 pub mod types;
 pub mod verify;
