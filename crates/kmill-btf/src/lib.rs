@@ -15,6 +15,7 @@
 //! | [`read`] | from bytes, checked |
 //! | [`write`] | to bytes |
 //! | [`dedup`] | every type once, as libbpf's `btf__dedup` |
+//! | [`diff`] | what two blobs say differently, by name |
 //! | [`dump`] | as text or JSON, as `bpftool` |
 //! | [`sort`] | in another order, by name |
 //! | [`verify`] | what the kernel would not take |
@@ -23,6 +24,7 @@
 
 pub mod btf;
 pub mod dedup;
+pub mod diff;
 pub mod dump;
 pub mod format;
 pub mod read;
