@@ -5,6 +5,8 @@
 //! decides which pairs a hypothesis has when another pair is met, and which declarations are
 //! resolved to what.
 
+use rustc_hash::FxHashSet;
+
 use crate::btf::Btf;
 use crate::format::Kind;
 use crate::types::{Type, TypeId};
@@ -14,10 +16,6 @@ use super::map::{IN_PROGRESS, at, resolve};
 
 /// Nothing assumed about a type.
 const NONE: u32 = u32::MAX;
-
-/// How deep structures that are members of each other may lie in the test for identity; C allows
-/// no cycles there, but input may have them.
-const IDENTITY_DEPTH: u32 = 64;
 
 pub(super) struct Hypothesis {
     /// For a type of the canonical graph, the one of the candidate's that it must equal.
@@ -175,26 +173,37 @@ fn identical(btf: &Btf, a: u32, b: u32) -> bool {
     match (first.kind(), second.kind()) {
         (Kind::Array, Kind::Array) => first.words() == second.words(),
         (Kind::Ptr, Kind::Ptr) => first.target() == second.target(),
-        _ => identical_structs(btf, a, b, 0),
+        _ => identical_structs(btf, a, b),
     }
 }
 
-fn identical_structs(btf: &Btf, a: u32, b: u32, depth: u32) -> bool {
-    if a == 0 || b == 0 || depth > IDENTITY_DEPTH {
-        return false;
-    }
-    let (a, b) = (at(btf, a), at(btf, b));
-    a.kind().is_composite()
-        && a.kind() == b.kind()
-        && shallow_equal(a, b)
-        && a.members().zip(b.members()).all(|(a, b)| {
+/// All pairs behind two structures must be the same, so each is looked at once: structures that
+/// have another one twice would double the work at every level.
+fn identical_structs(btf: &Btf, a: u32, b: u32) -> bool {
+    let mut seen = FxHashSet::default();
+    let mut pairs = vec![(a, b)];
+    while let Some((a, b)) = pairs.pop() {
+        if a == 0 || b == 0 {
+            return false;
+        }
+        let (a, b) = (at(btf, a), at(btf, b));
+        if !a.kind().is_composite() || a.kind() != b.kind() || !shallow_equal(a, b) {
+            return false;
+        }
+        for (a, b) in a.members().zip(b.members()) {
             let (a, b) = (a.type_id.0, b.type_id.0);
-            let arrays = || {
-                let kind = |id| btf.get(TypeId(id)).map(Type::kind);
-                kind(a) == Some(Kind::Array)
-                    && kind(b) == Some(Kind::Array)
-                    && at(btf, a).words() == at(btf, b).words()
-            };
-            a == b || arrays() || identical_structs(btf, a, b, depth + 1)
-        })
+            if a != b && !same_arrays(btf, a, b) && seen.insert((a, b)) {
+                pairs.push((a, b));
+            }
+        }
+    }
+    true
+}
+
+fn same_arrays(btf: &Btf, a: u32, b: u32) -> bool {
+    let array = |id| btf.get(TypeId(id)).filter(|ty| ty.kind() == Kind::Array);
+    match (array(a), array(b)) {
+        (Some(a), Some(b)) => a.words() == b.words(),
+        _ => false,
+    }
 }

@@ -165,6 +165,30 @@ fn structures_of_arrays_and_structures_may_be_in_a_unit_twice() {
     assert_eq!(twice_in_a_unit(nested), 1);
 }
 
+/// `struct s { n0 a; n0 b; }`, where `struct n0 { n1 a; n1 b; }` and so on, so many deep; all but
+/// the first one is in the unit `copies` times, and comes behind what refers to it.
+fn doubling(blob: &mut Blob, depth: u32, copies: u32) {
+    let first = blob.btf.types.last().0 + 1;
+    let int = first + 1 + depth * copies;
+    blob.structure("s", 8, &[("a", first + 1, 0), ("b", int - depth, 32)]);
+    for id in first + 1..int {
+        let level = (id - first - 1) % depth;
+        let next = if level + 1 == depth { int } else { id + 1 };
+        blob.structure(&format!("n{level}"), 8, &[("a", next, 0), ("b", next, 32)]);
+    }
+    blob.int("int", 4);
+}
+
+#[test]
+fn structures_that_double_at_every_level_take_no_time() {
+    for depth in [60, 2000] {
+        let mut blob = Blob::new();
+        doubling(&mut blob, depth, 1);
+        doubling(&mut blob, depth, 2);
+        assert_eq!(blob.dedup().btf.types.len(), depth as usize + 2);
+    }
+}
+
 #[test]
 fn what_else_is_in_a_unit_twice_makes_a_duplicate() {
     assert_eq!(twice_in_a_unit(|blob, int| blob.refer(Kind::Const, "", int)), 2);
