@@ -28,7 +28,7 @@ pub const MAX_VLEN: u32 = 0xffff;
 /// The kernel's limit on what BPF_BTF_LOAD takes, in bytes.
 pub const MAX_SIZE: u32 = 16 << 20;
 
-/// The longest name the kernel takes, its NUL included (`KSYM_NAME_LEN` is 512).
+/// The longest name the kernel takes (`KSYM_NAME_LEN`), without its NUL.
 pub const MAX_NAME_LEN: usize = 512;
 
 /// What a type is.

@@ -13,7 +13,7 @@
 //! | [`strings`] | strings in the order in which they came |
 //! | [`btf`] | both together, alone or on a base |
 //! | [`read`] | from bytes, checked |
-//! | [`write`] | to bytes |
+//! | [`mod@write`] | to bytes |
 //! | [`dedup`] | every type once, as libbpf's `btf__dedup` |
 //! | [`diff`] | what two blobs say differently, by name |
 //! | [`dump`] | as text or JSON, as `bpftool` |

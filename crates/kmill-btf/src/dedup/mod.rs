@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Which of several equal types stays, and which of several candidates a type is compared with
-//! first, follows libbpf's data structures: see [`table`]. The walks are loops over a stack of
+//! first, follows libbpf's data structures: see `table`. The walks are loops over a stack of
 //! ours, so that no input is too deep.
 
 mod equiv;

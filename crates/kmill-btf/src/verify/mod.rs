@@ -1,11 +1,12 @@
 //! Whether the kernel would take a blob: what `kernel/bpf/btf.c` asks of each type alone
-//! ([`shape`]), of chains of modifiers ([`chains`]) and of how types fit into each other
-//! ([`graph`]).
+//! (`shape`), of chains of modifiers (`chains`) and of how types fit into each other
+//! (`graph`).
 //!
 //! Of its own blob and its modules' the kernel asks only the first two, and one type that it does
-//! not take costs the whole blob: [`Asked`] tells them apart. Nothing here is stricter than the
-//! kernel (6.18, 64-bit) is, and what a newer one takes passes too. Where the kernel stops at the
-//! first mistake, this goes on, and is silent about what only follows from another one.
+//! not take costs the whole blob: [`Asked`] tells them apart. The rules are those of Linux 6.18:
+//! older ones take no flag on tags, and no names of more than 128 bytes before 6.1. Where the
+//! kernel stops at the first mistake, this goes on, and is silent about what only follows from
+//! another one.
 
 mod chains;
 mod graph;
