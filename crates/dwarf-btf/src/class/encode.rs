@@ -70,17 +70,24 @@ fn map(pool: &Pool, plan: &Plan<'_>, around: &Around<'_>) -> Result<Vec<Lane>, N
     let next = AtomicUsize::new(0);
     let numbers: Vec<usize> = (0..pool.threads().get().min(plan.headers.len())).collect();
     let limit = Weight::UNLIMITED;
-    let results = pool.map(&numbers, |_| 1, limit, || (), |_, _| -> Read {
-        let mut lane = Lane::new(plan.functions.all.len());
-        let mut abbrevs = Abbrevs::default();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= plan.headers.len() {
-                return Ok(lane);
+    let results = pool.map(
+        &numbers,
+        |_| 1,
+        limit,
+        || (),
+        |_, _| -> Read {
+            let mut lane = Lane::new(plan.functions.all.len());
+            let mut abbrevs = Abbrevs::default();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= plan.headers.len() {
+                    return Ok(lane);
+                }
+                one(plan, around, number, &mut abbrevs, &mut lane)
+                    .map_err(|error| (number, error))?;
             }
-            one(plan, around, number, &mut abbrevs, &mut lane).map_err(|error| (number, error))?;
-        }
-    });
+        },
+    );
     // Units before the first that fails do not, so that it is always found, whoever has it.
     let mut lanes = Vec::new();
     let mut failed: Option<(usize, NoClasses)> = None;
@@ -115,7 +122,11 @@ fn one(
 }
 
 /// The tables of a unit, unless it is left out.
-fn load<'a>(plan: &Plan<'a>, number: usize, abbrevs: &mut Abbrevs) -> Result<Option<Unit<'a>>, EncodeError> {
+fn load<'a>(
+    plan: &Plan<'a>,
+    number: usize,
+    abbrevs: &mut Abbrevs,
+) -> Result<Option<Unit<'a>>, EncodeError> {
     let header = &plan.headers[number];
     abbrevs.read(plan.sections, header.abbrev)?;
     let mut unit = Unit::default();
@@ -129,7 +140,11 @@ fn load<'a>(plan: &Plan<'a>, number: usize, abbrevs: &mut Abbrevs) -> Result<Opt
 }
 
 /// Reads the units once more that have something uncertain, in their order.
-fn read_again<'a>(pool: &Pool, plan: &Plan<'a>, units: Units) -> Result<Vec<(u32, Unit<'a>)>, EncodeError> {
+fn read_again<'a>(
+    pool: &Pool,
+    plan: &Plan<'a>,
+    units: Units,
+) -> Result<Vec<(u32, Unit<'a>)>, EncodeError> {
     let mut numbers: Vec<u32> = match units.all {
         true => (0..plan.headers.len() as u32).collect(),
         false => units.some.into_iter().collect(),
@@ -139,14 +154,19 @@ fn read_again<'a>(pool: &Pool, plan: &Plan<'a>, units: Units) -> Result<Vec<(u32
         let header = &plan.headers[*number as usize];
         (header.end - header.start) as u64
     };
-    let read = pool.map(&numbers, weight, Weight::UNLIMITED, Abbrevs::default, |number, abbrevs| {
-        load(plan, *number as usize, abbrevs).map(|unit| unit.map(|unit| (*number, unit)))
-    });
+    let read =
+        pool.map(&numbers, weight, Weight::UNLIMITED, Abbrevs::default, |number, abbrevs| {
+            load(plan, *number as usize, abbrevs).map(|unit| unit.map(|unit| (*number, unit)))
+        });
     read.into_iter().filter_map(Result::transpose).collect()
 }
 
 /// Every state of every function, in ids.
-fn states(merged: &Merged<'_>, again: &[Again<'_, '_>], reduced: &Reduced) -> Vec<functions::State> {
+fn states(
+    merged: &Merged<'_>,
+    again: &[Again<'_, '_>],
+    reduced: &Reduced,
+) -> Vec<functions::State> {
     let mut all: Vec<(&States, &State)> = Vec::new();
     for lane in merged.lanes {
         all.extend(lane.states.all().iter().map(|state| (&lane.states, state)));
@@ -173,7 +193,11 @@ fn states(merged: &Merged<'_>, again: &[Again<'_, '_>], reduced: &Reduced) -> Ve
         found.push(functions::State {
             function: state.function,
             result,
-            params: params.iter().zip(ids).flat_map(|(param, id)| [name(param.0).0, id.0]).collect(),
+            params: params
+                .iter()
+                .zip(ids)
+                .flat_map(|(param, id)| [name(param.0).0, id.0])
+                .collect(),
             annotations: states
                 .annotations(state)
                 .iter()

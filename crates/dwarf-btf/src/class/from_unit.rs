@@ -6,7 +6,7 @@ use kmill_btf::format::linkage;
 use crate::class::key::{Hasher, Head, Key, StrKey};
 use crate::class::lane::{DeclTag, Lane, Variable};
 use crate::class::states::NewState;
-use crate::class::table::{Position, Seen, key_of};
+use crate::class::table::{Confusing, Position, Seen, key_of};
 use crate::dwarf::sections::Sections;
 use crate::elf::functions::ElfFunctions;
 use crate::error::{EncodeError, Place};
@@ -137,12 +137,17 @@ impl<'u, 'a> Keys<'u, 'a> {
     }
 
     /// A type as a class has it. The keys of what it refers to must be known.
-    pub(crate) fn words(&self, ty: &UnitType<'_>, entries: &mut Vec<[u64; 3]>) -> Result<[u64; 3], NoClasses> {
+    pub(crate) fn words(
+        &self,
+        ty: &UnitType<'_>,
+        entries: &mut Vec<[u64; 3]>,
+    ) -> Result<[u64; 3], NoClasses> {
         let refuse = |what| refused(ty.offset, what);
         let features = self.around.features;
         let name = self.name(ty);
         let target = self.key(ty.target_id).0;
-        let plain = |kind, name: StrKey, third| [u64::from(Head::new(kind, false).0), name.0, third];
+        let plain =
+            |kind, name: StrKey, third| [u64::from(Head::new(kind, false).0), name.0, third];
         entries.clear();
         Ok(match &ty.shape {
             Shape::Base { encoding, size } => {
@@ -252,6 +257,53 @@ impl<'u, 'a> Keys<'u, 'a> {
         Ok(())
     }
 
+    /// Of types that the unit has twice, those of which structures reach more than one copy: only
+    /// these can both be met in one walk.
+    pub(crate) fn confusing(&self, unit: u32, suspects: Vec<Key>) -> Vec<Confusing> {
+        if suspects.is_empty() {
+            return Vec::new();
+        }
+        // For each type, how many members lead to it without a structure in between.
+        let mut uses = vec![0_u32; self.keys.len()];
+        let mut seen = vec![0_u32; self.keys.len()];
+        let mut stack = Vec::new();
+        let mut round = 0;
+        for (_, ty) in self.unit.iter() {
+            let Shape::Composite { .. } = ty.shape else { continue };
+            for member in self.targets(ty) {
+                round += 1;
+                stack.push(member);
+                while let Some(id) = stack.pop() {
+                    if std::mem::replace(&mut seen[id.0 as usize], round) == round {
+                        continue;
+                    }
+                    uses[id.0 as usize] += 1;
+                    if self.is_reference(id) {
+                        stack.extend(self.unit.get(id).into_iter().flat_map(|ty| self.targets(ty)));
+                    }
+                }
+            }
+        }
+        let confusing = |key: Key| {
+            let uses = self.keys.iter().zip(&uses).filter(|(other, _)| **other == key);
+            let used: Vec<u32> = uses.map(|(_, uses)| *uses).filter(|uses| *uses > 0).collect();
+            let separate = used.iter().all(|uses| *uses == 1) && !self.is_named(key);
+            let several = used.len() > 1 || self.is_named(key);
+            several.then_some(Confusing { key, unit, separate })
+        };
+        suspects.into_iter().filter_map(confusing).collect()
+    }
+
+    /// Whether a key is a name's, or that of a definition behind one: walks start at these too.
+    fn is_named(&self, key: Key) -> bool {
+        let id = self.keys.iter().position(|other| *other == key);
+        let ty = id.and_then(|id| self.unit.get(CoreId(id as u32)));
+        ty.is_none_or(|ty| {
+            let shape = matches!(ty.shape, Shape::Composite { .. } | Shape::Declared { .. });
+            shape && self.name(ty) != StrKey::NONE
+        })
+    }
+
     /// What a type refers to, in the order of its words.
     pub(crate) fn targets(&self, ty: &UnitType<'_>) -> Vec<CoreId> {
         match &ty.shape {
@@ -315,12 +367,16 @@ impl<'u, 'a> Keys<'u, 'a> {
                 _ => None,
             };
             if let Some(kind) = kind {
-                lane.table.anchor(kind, name, order);
+                let defines = !matches!(ty.shape, Shape::Declared { .. });
+                lane.table.anchor(kind, name, order, defines);
                 key = content(words[0], words[1], words[2], entries);
             }
         }
         if lane.table.touch(key, order) == Seen::Never {
             lane.table.insert(key, order, words, entries.iter().copied());
+        }
+        if name == StrKey::NONE && matches!(ty.shape, Shape::Composite { .. }) {
+            lane.table.anonymous(key);
         }
         Ok(())
     }
@@ -375,15 +431,22 @@ pub(crate) fn add(
     lane.table.begin(number);
     let keys = Keys::new(unit, start, around)?;
     keys.classify(lane, number)?;
-    lane.table.end();
+    let suspects = lane.table.end();
+    lane.table.confusing.extend(keys.confusing(number, suspects));
     tags(lane, number, unit, &keys);
     states(lane, number, unit, &keys, address_size, around);
     variables(lane, number, unit, &keys, address_size, around)
 }
 
-fn annotations(unit: &Unit<'_>, range: &std::ops::Range<u32>, keys: &Keys<'_, '_>) -> Vec<(StrKey, i32)> {
+fn annotations(
+    unit: &Unit<'_>,
+    range: &std::ops::Range<u32>,
+    keys: &Keys<'_, '_>,
+) -> Vec<(StrKey, i32)> {
     let annotations = unit.annotations(range).iter();
-    annotations.map(|annotation| (keys.string(Some(annotation.value)), annotation.component)).collect()
+    annotations
+        .map(|annotation| (keys.string(Some(annotation.value)), annotation.component))
+        .collect()
 }
 
 fn tags(lane: &mut Lane, number: u32, unit: &Unit<'_>, keys: &Keys<'_, '_>) {
@@ -416,22 +479,26 @@ fn states(
         }
         let Some(id) = function.name.and_then(|name| around.functions.find(name)) else { continue };
         words.clear();
-        let params = params.iter().map(|param| (keys.string(param.name), keys.key(param.target_id)));
+        let params =
+            params.iter().map(|param| (keys.string(param.name), keys.key(param.target_id)));
         words.extend(params);
         if function.varargs {
             words.push((StrKey::NONE, Key::VOID));
         }
         let registers = around.register_params;
         let uncertain = functions::is_uncertain(unit, function, registers, address_size);
-        lane.states.save(number, &NewState {
-            function: id,
-            index: index as u32,
-            result: keys.key(function.target_id),
-            unexpected_register: function.unexpected_register,
-            uncertain_location: uncertain,
-            params: &words,
-            annotations: &annotations(unit, &function.annotations, keys),
-        });
+        lane.states.save(
+            number,
+            &NewState {
+                function: id,
+                index: index as u32,
+                result: keys.key(function.target_id),
+                unexpected_register: function.unexpected_register,
+                uncertain_location: uncertain,
+                params: &words,
+                annotations: &annotations(unit, &function.annotations, keys),
+            },
+        );
     }
 }
 

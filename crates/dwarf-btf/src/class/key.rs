@@ -58,7 +58,9 @@ impl StrKey {
             return StrKey::debug_str(offset);
         }
         if text.len() <= StrKey::INLINE_MAX {
-            return StrKey::packed(text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+            return StrKey::packed(
+                text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+            );
         }
         match (within(&sections.info), within(&sections.line_str)) {
             (Some(offset), _) => StrKey(offset << 3 | Home::Elsewhere as u64),

@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
-use crate::class::table::{ANCHOR, Class, ClassId, Position, Words};
+use crate::class::table::{ANCHOR, Class, ClassId, Confusing, Position, Words};
 
 /// An index into the classes of all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,20 +165,18 @@ impl<'l> Merged<'l> {
                 seeds.push(anchor);
             }
         }
-        for lane in self.lanes {
-            for &key in &lane.table.confusing {
-                let Some(seed) = self.find(key) else { continue };
-                // Without a structure above, no graphs are walked.
-                let above = referrers.closure([seed]);
-                if !above.iter().any(|id| self.is_composite(*id)) {
-                    continue;
-                }
-                seeds.push(seed);
-                if !self.is_anchor(seed) {
-                    let global = &self.all[seed.index()];
-                    units.all |= global.in_several;
-                    units.some.insert(global.winner.unit);
-                }
+        let mut confusing: Vec<_> =
+            self.lanes.iter().flat_map(|lane| &lane.table.confusing).copied().collect();
+        confusing.sort_unstable_by_key(|confusing| (confusing.key, confusing.unit));
+        for copies in confusing.chunk_by(|a, b| a.key == b.key) {
+            let Some(seed) = self.find(copies[0].key) else { continue };
+            if self.is_harmless(seed, copies, &referrers) {
+                continue;
+            }
+            seeds.push(seed);
+            if !self.is_anchor(seed) {
+                units.all |= self.all[seed.index()].in_several;
+                units.some.extend(copies.iter().map(|copy| copy.unit));
             }
         }
         for id in referrers.closure(seeds) {
@@ -192,13 +190,63 @@ impl<'l> Merged<'l> {
             let mut start = 0;
             for &(unit, end) in &lane.table.anchor_ends {
                 let anchors = &lane.table.anchors[start as usize..end as usize];
-                if anchors.iter().any(|anchor| uncertain[*anchor as usize]) {
+                if anchors.iter().any(|anchor| uncertain[anchor.class().index()]) {
                     units.some.insert(unit);
                 }
                 start = end;
             }
         }
         units
+    }
+
+    /// Whether copies of a type within units cannot lead to a contradiction.
+    ///
+    /// There is one when two copies of a unit stand before one type of another: when two members
+    /// that have a copy each here share one there. So copies do no harm where no two members
+    /// share any, and no other unit has two such members at all.
+    fn is_harmless(&self, seed: GlobalId, copies: &[Confusing], referrers: &Referrers) -> bool {
+        if self.is_anchor(seed) || !copies.iter().all(|copy| copy.separate) {
+            return false;
+        }
+        if !self.all[seed.index()].in_several {
+            return true;
+        }
+        let uses = self.uses(seed, referrers);
+        self.lanes.iter().all(|lane| {
+            // Uses that a definition brings into a unit, by class of the lane.
+            let classes = lane.table.classes().iter();
+            let brings: Vec<u32> = classes
+                .map(|class| {
+                    self.find(class.key).and_then(|id| uses.get(&id)).copied().unwrap_or(0)
+                })
+                .collect();
+            let mut start = 0;
+            lane.table.anchor_ends.iter().all(|&(unit, end)| {
+                let anchors = &lane.table.anchors[start as usize..end as usize];
+                start = end;
+                let defined = anchors.iter().filter(|anchor| anchor.defines());
+                let uses: u32 = defined.map(|anchor| brings[anchor.class().index()]).sum();
+                uses <= 1 || copies.iter().any(|copy| copy.unit == unit)
+            })
+        })
+    }
+
+    /// How many members of each structure lead to a type without another structure in between:
+    /// by anchor, or by class where there is none.
+    fn uses(&self, seed: GlobalId, referrers: &Referrers) -> FxHashMap<GlobalId, u32> {
+        let mut uses: FxHashMap<GlobalId, u32> = FxHashMap::default();
+        let mut seen = FxHashSet::default();
+        let mut stack = vec![seed];
+        while let Some(id) = stack.pop() {
+            for &from in referrers.of(id) {
+                if self.is_composite(from) {
+                    *uses.entry(self.anchor_of(from).unwrap_or(from)).or_default() += 1;
+                } else if !self.is_anchor(from) && seen.insert(from) {
+                    stack.push(from);
+                }
+            }
+        }
+        uses
     }
 
     fn is_composite(&self, id: GlobalId) -> bool {
@@ -265,6 +313,11 @@ impl Referrers {
         Referrers { starts, lists }
     }
 
+    /// What refers to a class; several times when it does.
+    fn of(&self, id: GlobalId) -> &[GlobalId] {
+        &self.lists[self.starts[id.index()] as usize..self.starts[id.index() + 1] as usize]
+    }
+
     /// Everything that refers to one of these, directly or not, and these.
     fn closure(&self, seeds: impl IntoIterator<Item = GlobalId>) -> Vec<GlobalId> {
         let mut seen = FxHashSet::default();
@@ -277,8 +330,7 @@ impl Referrers {
         let mut next = 0;
         while let Some(&id) = found.get(next) {
             next += 1;
-            let range = self.starts[id.index()] as usize..self.starts[id.index() + 1] as usize;
-            for &from in &self.lists[range] {
+            for &from in self.of(id) {
                 if seen.insert(from) {
                     found.push(from);
                 }

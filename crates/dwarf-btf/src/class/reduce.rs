@@ -229,7 +229,11 @@ pub(crate) fn reduce(
         ids: vec![TypeId::VOID; merged.all.len()],
         copies: again.iter().map(|unit| vec![TypeId::VOID; unit.unit.types.len() + 1]).collect(),
         again: again.iter().map(|unit| unit.number).zip(0..).collect(),
-        variables: merged.lanes.iter().map(|lane| vec![TypeId::VOID; lane.variables.len()]).collect(),
+        variables: merged
+            .lanes
+            .iter()
+            .map(|lane| vec![TypeId::VOID; lane.variables.len()])
+            .collect(),
         btf,
         names,
     };
@@ -266,7 +270,14 @@ pub(crate) fn reduce(
                 write(&mut types, merged.words(class), array_index, &reduced.names, to, &mut more);
             }
             Item::Copy(unit, core) => {
-                reduced.write_copy(&mut types, merged, &again[unit as usize], core, array_index, &mut more);
+                reduced.write_copy(
+                    &mut types,
+                    merged,
+                    &again[unit as usize],
+                    core,
+                    array_index,
+                    &mut more,
+                );
             }
             Item::Int => {
                 let name = reduced.btf.add_string(b"int");

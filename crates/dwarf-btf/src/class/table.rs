@@ -104,6 +104,32 @@ struct Slot {
     unit: u32,
 }
 
+/// A class of which a unit has several copies, more than one of them within structures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Confusing {
+    pub(crate) key: Key,
+    pub(crate) unit: u32,
+    /// No two members share a copy.
+    pub(crate) separate: bool,
+}
+
+/// A name that a unit defines or declares, or a structure without a name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Anchored(u32);
+
+impl Anchored {
+    const DEFINES: u32 = 1 << 31;
+
+    /// The anchor's class, or that of a structure without one.
+    pub(crate) const fn class(self) -> ClassId {
+        ClassId(self.0 & !Self::DEFINES)
+    }
+
+    pub(crate) const fn defines(self) -> bool {
+        self.0 & Self::DEFINES != 0
+    }
+}
+
 /// What a look into the table found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -123,10 +149,10 @@ pub(crate) struct Table {
     unit: u32,
     /// Classes that this unit has more than once.
     twice: Vec<ClassId>,
-    /// Classes that some unit has more than once, in a way that libbpf does not see through.
-    pub(crate) confusing: Vec<Key>,
-    /// The anchors of each unit, one unit behind another: where each unit's end.
-    pub(crate) anchors: Vec<u32>,
+    /// Classes that some unit has more than once, in a way that libbpf may not see through.
+    pub(crate) confusing: Vec<Confusing>,
+    /// The names and nameless structures of each unit, one unit behind another: where each unit's end.
+    pub(crate) anchors: Vec<Anchored>,
     pub(crate) anchor_ends: Vec<(u32, u32)>,
 }
 
@@ -257,22 +283,29 @@ impl Table {
     }
 
     /// Notes an anchor: its definition or declaration is an entry of this unit.
-    pub(crate) fn anchor(&mut self, kind: Kind, name: StrKey, order: u32) -> Key {
+    pub(crate) fn anchor(&mut self, kind: Kind, name: StrKey, order: u32, defines: bool) -> Key {
         let key = Key::anchor(kind, name);
         if self.touch(key, order) == Seen::Never {
             self.insert(key, order, [ANCHOR, name.0, kind as u64], []);
         }
-        let at = self.place(key);
-        self.anchors.push(self.slots[at].class);
+        let class = self.slots[self.place(key)].class;
+        self.anchors.push(Anchored(class | if defines { Anchored::DEFINES } else { 0 }));
         key
     }
 
-    /// The unit is done: finds what it has twice and libbpf cannot see through.
+    /// Notes a structure without a name, whose class is there.
+    pub(crate) fn anonymous(&mut self, key: Key) {
+        let class = self.slots[self.place(key)].class;
+        self.anchors.push(Anchored(class | Anchored::DEFINES));
+    }
+
+    /// The unit is done: says what it has twice and libbpf may not see through.
     ///
     /// Its walk over two graphs assumes that a type of one is one type of the other. Two copies in
     /// a unit break that, unless it finds them identical: arrays of the same element, structures
     /// with the same members, pointers to the same type, by id.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end(&mut self) -> Vec<Key> {
+        let mut suspects = Vec::new();
         let unit = self.unit - 1;
         self.anchor_ends.push((unit, self.anchors.len() as u32));
         for index in 0..self.twice.len() {
@@ -293,9 +326,12 @@ impl Table {
                 Shape::Other => false,
             };
             if !plain {
-                self.confusing.push(class.key);
+                suspects.push(class.key);
             }
         }
+        suspects.sort_unstable();
+        suspects.dedup();
+        suspects
     }
 }
 

@@ -24,7 +24,13 @@ pub(crate) fn encode(plan: &Plan<'_>, btf: Btf, merged: bool) -> Result<Btf, Enc
         let base = stream.types(&unit, features)?;
         let registers = context.register_params;
         functions::save(
-            &mut stream, &unit, base, &plan.functions, registers, address_size, &mut states,
+            &mut stream,
+            &unit,
+            base,
+            &plan.functions,
+            registers,
+            address_size,
+            &mut states,
         );
         if variables.any() {
             variables.encode(&mut stream, &unit, base, features, address_size)?;
