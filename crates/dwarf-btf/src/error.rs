@@ -21,6 +21,14 @@ pub enum EncodeError {
         /// What is wrong.
         what: &'static str,
     },
+    /// A kernel function that BPF programs may call, flagged for what it is not.
+    #[error("kfunc {name}: {what}")]
+    Kfunc {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// Types that go in circles.
     #[error("deduplicating: {0}")]
     Dedup(#[from] DedupError),

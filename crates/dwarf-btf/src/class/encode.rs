@@ -51,7 +51,7 @@ pub(crate) fn encode(pool: &Pool, plan: &Plan<'_>, btf: Btf) -> Result<Btf, NoCl
     let prefix = plan.context.kabi_prefix;
     let mut reduced = reduce::reduce(&merged, &again, btf, plan.sections, prefix)?;
     let states = states(&merged, &again, &reduced);
-    functions::encode(&mut reduced.btf, states, &plan.functions, features);
+    functions::encode(&mut reduced.btf, states, &plan.functions, features)?;
     for (lane, ids) in lanes.iter().zip(&reduced.variables) {
         for (variable, id) in lane.variables.iter().zip(ids) {
             variables.add(variable.section, *id, variable.offset, variable.size);

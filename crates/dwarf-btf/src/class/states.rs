@@ -46,7 +46,7 @@ pub(crate) struct States {
 
 impl States {
     pub(crate) fn new(functions: usize) -> States {
-        States { first: vec![0; functions], ..States::default() }
+        States { first: vec![0; functions], annotations: vec![END], ..States::default() }
     }
 
     /// Every state that says something that none before it said, in the order of units.
@@ -93,9 +93,6 @@ impl States {
             self.annotations.push(END);
             start
         };
-        if self.annotations.is_empty() {
-            self.annotations.push(END);
-        }
         self.states.push(State {
             function: new.function,
             unit,

@@ -98,6 +98,11 @@ impl Abbrevs {
         }
     }
 
+    /// All declarations by code, less one, when no code is far off.
+    pub(crate) fn codes(&self) -> Option<&[Option<Abbrev>]> {
+        self.others.is_empty().then_some(&self.all)
+    }
+
     /// The attributes of a declaration.
     pub(crate) fn specs(&self, abbrev: &Abbrev) -> &[Spec] {
         &self.specs[abbrev.first as usize..(abbrev.first + abbrev.count) as usize]

@@ -52,7 +52,7 @@ pub(crate) fn encode(plan: &Plan<'_>, btf: Btf, merged: bool) -> Result<Btf, Enc
     if merged {
         put(together, headers[0].encoding.address_size)?;
     }
-    functions::encode(&mut stream.btf, states, &plan.functions, features);
+    functions::encode(&mut stream.btf, states, &plan.functions, features)?;
     variables.finish(&mut stream.btf, image);
     Ok(stream.btf)
 }

@@ -8,6 +8,7 @@ use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
 
 use crate::elf::functions::{ElfFunction, ElfFunctions, FunctionId};
 use crate::elf::kfuncs;
+use crate::error::EncodeError;
 use crate::features::Features;
 use crate::serial::stream::{Stream, UnitBase, push_prototype};
 use crate::unit::model::{Function, Shape, Unit};
@@ -86,15 +87,16 @@ pub(crate) fn encode(
     mut states: Vec<State>,
     functions: &ElfFunctions<'_>,
     features: &Features,
-) {
+) -> Result<(), EncodeError> {
     // Stable: the states of a function stay in the order in which they were saved.
     states.sort_by_key(|state| state.function);
     for group in states.chunk_by(|a, b| a.function == b.function) {
         let elf = functions.get(group[0].function);
         if !features.consistent_func || is_certain(btf, group, elf) {
-            one(btf, &group[0], elf, features);
+            one(btf, &group[0], elf, features)?;
         }
     }
+    Ok(())
 }
 
 fn is_certain(btf: &Btf, states: &[State], elf: &ElfFunction<'_>) -> bool {
@@ -174,11 +176,20 @@ fn seen_as(ty: Type<'_>) -> Kind {
     }
 }
 
-fn one(btf: &mut Btf, state: &State, elf: &ElfFunction<'_>, features: &Features) {
+fn one(
+    btf: &mut Btf,
+    state: &State,
+    elf: &ElfFunction<'_>,
+    features: &Features,
+) -> Result<(), EncodeError> {
     let mut state = state.clone();
     let kfunc = elf.kfunc.filter(|_| features.decl_tag_kfuncs);
     if let Some(flags) = kfunc.filter(|_| features.attributes) {
-        arena_pointers(btf, &mut state, flags);
+        let done = arena_pointers(btf, &mut state, flags);
+        done.ok_or_else(|| EncodeError::Kfunc {
+            name: String::from_utf8_lossy(elf.name).into_owned(),
+            what: "a pointer into an arena is flagged where there is no pointer",
+        })?;
     }
     let prototype = push_prototype(btf, state.result, &state.params);
     let name = btf.add_string(elf.name);
@@ -200,27 +211,27 @@ fn one(btf: &mut Btf, state: &State, elf: &ElfFunction<'_>, features: &Features)
     for (value, component) in &state.annotations {
         tag(btf, *value, *component);
     }
+    Ok(())
 }
 
-/// Pointers into an arena get its address space.
-fn arena_pointers(btf: &mut Btf, state: &mut State, flags: u32) {
+/// Pointers into an arena get its address space; nothing when one is not there.
+fn arena_pointers(btf: &mut Btf, state: &mut State, flags: u32) -> Option<()> {
     if flags & kfuncs::ARENA_RET != 0 {
-        state.result = arena_pointer(btf, state.result);
+        state.result = arena_pointer(btf, state.result)?;
     }
     for (index, flag) in [kfuncs::ARENA_ARG1, kfuncs::ARENA_ARG2].into_iter().enumerate() {
-        if flags & flag != 0
-            && let Some(place) = state.params.get_mut(index * 2 + 1)
-        {
-            *place = arena_pointer(btf, TypeId(*place)).0;
+        if flags & flag != 0 {
+            let place = state.params.get_mut(index * 2 + 1)?;
+            *place = arena_pointer(btf, TypeId(*place))?.0;
         }
     }
+    Some(())
 }
 
-fn arena_pointer(btf: &mut Btf, id: TypeId) -> TypeId {
-    let Some(ty) = btf.get(id).filter(|ty| ty.kind() == Kind::Ptr) else { return id };
-    let target = ty.target();
+fn arena_pointer(btf: &mut Btf, id: TypeId) -> Option<TypeId> {
+    let target = btf.get(id).filter(|ty| ty.kind() == Kind::Ptr)?.target();
     let name = btf.add_string(b"address_space(1)");
     let info = Info::new(Kind::TypeTag, true, 0);
     let tag = btf.types.push(name, info, target.0, &[]);
-    btf.types.push_ref(Kind::Ptr, StrOff::EMPTY, tag)
+    Some(btf.types.push_ref(Kind::Ptr, StrOff::EMPTY, tag))
 }

@@ -175,6 +175,8 @@ impl<'a> Sections<'a> {
     /// Appends the sections, in the order of the file.
     pub(crate) fn finish(mut self, btf: &mut Btf, image: &Image<'_>) {
         for (entries, section) in self.entries.iter_mut().zip(&image.sections) {
+            // Those at one place stay in the order of their ids.
+            entries.sort_unstable_by_key(|entry| entry.0);
             // The number of variables that the reference counts to.
             entries.truncate(entries.len() & 0xffff);
             entries.sort_by(|a, b| (a.1.wrapping_sub(b.1) as i32).cmp(&0));
