@@ -20,7 +20,7 @@ const UNSAFE: [&str; 5] = [
 ];
 
 /// Which of our crates each may use, besides in its tests.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("bench", &["padata"]),
     ("debkernel", &[]),
     ("padata", &[]),
@@ -28,6 +28,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("kmill-btf", &[]),
     ("dwarf-btf", &["kernel-elf", "kmill-btf", "padata"]),
     ("modgen", &[]),
+    ("dwarfgen", &["modgen"]),
     ("modindex", &["kernel-elf", "padata"]),
     (
         "kmill",
