@@ -1,7 +1,8 @@
 //! Random files in which units disagree: the parallel path gives the bytes of the serial one, and
 //! those of the reference where there is one (see `support`).
 //!
-//! `DWARF_BTF_SEEDS=FROM..TO` runs other seeds; a seed that fails is named.
+//! `DWARF_BTF_SEEDS=FROM..TO` runs other seeds; a seed that fails is named. `DWARF_BTF_SHRINK=SEED`
+//! prints the smallest part of that seed's file on which the paths differ.
 #![allow(clippy::unwrap_used, reason = "a test may panic; the lint knows only #[test] functions")]
 
 mod support;
@@ -9,9 +10,10 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dwarf_btf::Features;
-use dwarfgen::random::random_file;
+use dwarfgen::File;
+use dwarfgen::random::{Shape, random_file};
 use modgen::rng::Rng;
-use support::{Outcome, all_ways, difference, options, reference};
+use support::{Outcome, all_ways, difference, dump, options, reference, shrink};
 
 fn seeds() -> std::ops::Range<u64> {
     let text = std::env::var("DWARF_BTF_SEEDS").unwrap_or_else(|_| "0..1500".to_owned());
@@ -78,7 +80,8 @@ fn units_that_disagree_give_the_same_bytes_on_every_path() {
                 compared += usize::from(reference);
             }
             Err(wrong) => {
-                eprintln!("seed {seed}: {wrong}");
+                let shape = Shape::random(&mut Rng::new(seed));
+                eprintln!("seed {seed}: {wrong}\n  {shape:?}");
                 failed.push(seed);
             }
         }
@@ -86,4 +89,22 @@ fn units_that_disagree_give_the_same_bytes_on_every_path() {
     eprintln!("{all} files, {blobs} blobs, {compared} compared with the reference");
     assert!(failed.is_empty(), "{} seeds: {failed:?}", failed.len());
     assert!(blobs * 2 > all, "most files can be encoded: {blobs} of {all}");
+}
+
+#[test]
+fn a_seed_that_fails_is_made_small() {
+    let Some(seed) = std::env::var_os("DWARF_BTF_SHRINK") else { return };
+    let seed: u64 = seed.to_str().unwrap().parse().unwrap();
+    let options = options(features(seed));
+    let differ = |file: &File| {
+        let [serial, one, _] = all_ways(&file.to_bytes(), &options);
+        matches!((&serial, &one), (Outcome::Blob(_), Outcome::Blob(_))) && serial != one
+    };
+    std::panic::set_hook(Box::new(|_| {}));
+    let small = shrink::shrink(random_file(seed), differ);
+    let [serial, one, _] = all_ways(&small.to_bytes(), &options);
+    eprintln!("seed {seed}:\n{}", shrink::print(&small));
+    if let (Outcome::Blob(serial), Outcome::Blob(one)) = (serial, one) {
+        eprintln!("serial:\n{}\nparallel:\n{}", dump(&serial), dump(&one));
+    }
 }

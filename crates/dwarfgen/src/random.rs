@@ -407,7 +407,7 @@ impl<'w> Writer<'w> {
                 let early = self.rng.chance(1, 2);
                 let at = self.dies.len();
                 let die = self.body(die, &body);
-                let at = if early { at } else { self.dies.len() };
+                let at = if early { at.min(self.dies.len()) } else { self.dies.len() };
                 self.dies.insert(at, die);
             }
         }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic; the lint knows only #[test] functions")]
 
+pub(crate) mod shrink;
+
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
@@ -72,7 +74,8 @@ pub(crate) fn dump(blob: &[u8]) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// What the reference makes of a file, when there is one: its blob, or none.
+/// What the reference makes of a file, when there is one: its blob, or none. Where it crashes
+/// there is nothing to compare with.
 pub(crate) fn reference(image: &[u8], features: &Features) -> Option<Option<Vec<u8>>> {
     let program = std::env::var_os("DWARF_BTF_REFERENCE")?;
     let dir = tempfile::tempdir().unwrap();
@@ -82,6 +85,7 @@ pub(crate) fn reference(image: &[u8], features: &Features) -> Option<Option<Vec<
     command.arg(format!("--btf_features={}", names(features))).arg("-j1");
     command.arg("--lang_exclude=rust").arg("--btf_encode_detached").arg(&output).arg(&input);
     let result = command.output().unwrap();
+    result.status.code()?;
     let said = String::from_utf8_lossy(&result.stderr);
     let blob = if said.contains("rror") { None } else { read(&output) };
     Some(blob)
