@@ -87,7 +87,9 @@ pub(crate) fn reference(image: &[u8], features: &Features) -> Option<Option<Vec<
     let result = command.output().unwrap();
     result.status.code()?;
     let said = String::from_utf8_lossy(&result.stderr);
-    let blob = if said.contains("rror") { None } else { read(&output) };
+    let failed = ["error decoding cu", "Error while encoding BTF", "Failed to encode BTF"];
+    let failed = failed.iter().any(|words| said.contains(words));
+    let blob = if failed { None } else { read(&output) };
     Some(blob)
 }
 
