@@ -19,9 +19,9 @@ use crate::unit::model::{
     UnitType, Variable,
 };
 
-/// How deep entries may lie in each other. Compilers stay below a hundred; what is deeper would
-/// end the stack.
-const DEPTH_MAX: u32 = 512;
+/// How deep entries may lie in each other. Compilers stay below a hundred; each level takes up to
+/// four KiB of a thread's stack, which has two MiB.
+const DEPTH_MAX: u32 = 256;
 
 /// What is the same for all units.
 #[derive(Clone, Debug)]
