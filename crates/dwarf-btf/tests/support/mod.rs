@@ -136,8 +136,12 @@ pub(crate) fn encoded_with(file: &File, features: Features) -> Btf {
 
 /// Why a file is refused, on every path; the reference makes nothing of it.
 pub(crate) fn refused(file: &File) -> String {
+    refused_with(file, Features::standard())
+}
+
+/// The same with other features.
+pub(crate) fn refused_with(file: &File, features: Features) -> String {
     let image = file.to_bytes();
-    let features = Features::standard();
     let Outcome::Error(error) = outcome(&image, &options(features.clone())) else {
         panic!("it is not refused")
     };
