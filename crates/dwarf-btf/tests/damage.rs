@@ -16,7 +16,12 @@ use dwarfgen::{Compress, Die, File, StringForm, Unit, Value, Written, at, form, 
 use modgen::rng::Rng;
 use support::{Outcome, all_ways, options, outcome};
 
-const CASES: u64 = 2000;
+/// `DWARF_BTF_DAMAGES=FROM..TO` runs others.
+fn cases() -> std::ops::Range<u64> {
+    let text = std::env::var("DWARF_BTF_DAMAGES").unwrap_or_else(|_| "0..2000".to_owned());
+    let (from, to) = text.split_once("..").unwrap();
+    from.parse().unwrap()..to.parse().unwrap()
+}
 
 /// Far more than any case takes: only so that a hang is a failure.
 const HANG: Duration = Duration::from_secs(120);
@@ -169,7 +174,8 @@ fn check(image: &[u8]) -> Result<Outcome, String> {
     let ways = catch_unwind(AssertUnwindSafe(|| all_ways(image, &options)));
     let [serial, one, three] = ways.map_err(|_| "a panic".to_owned())?;
     if one != three {
-        return Err(format!("one thread and three: {one:?}, {three:?}"));
+        let difference = support::difference(&one, &three);
+        return Err(format!("one thread and three: {difference}"));
     }
     match (&serial, &one) {
         (Outcome::Error(first), Outcome::Error(second)) => {
@@ -199,7 +205,8 @@ fn watched<T: Send + 'static>(what: &str, run: impl FnOnce() -> T + Send + 'stat
 #[test]
 fn two_thousand_damages() {
     let (mut blobs, mut errors, mut nothing, mut wrong) = (0, 0, 0, Vec::new());
-    for seed in 0..CASES {
+    let cases = cases();
+    for seed in cases.clone() {
         let result = watched(&format!("damage {seed}"), move || check(&damaged(seed)));
         match result {
             Ok(Outcome::Blob(_)) => blobs += 1,
@@ -210,8 +217,9 @@ fn two_thousand_damages() {
     }
     eprintln!("{blobs} blobs, {errors} errors, {nothing} without anything to encode");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(errors > CASES / 5, "most damages are found: {errors}");
-    assert!(blobs > CASES / 20, "some are harmless: {blobs}");
+    let count = cases.end - cases.start;
+    assert!(errors > count / 5, "most damages are found: {errors}");
+    assert!(blobs > count / 20, "some are harmless: {blobs}");
 }
 
 /// The outcome of a file that is made to be hard.
@@ -422,4 +430,12 @@ fn empty_files_and_those_that_are_no_elf_files() {
         let outcome = outcome(image, &options(Features::standard()));
         assert!(error(&outcome).contains("ELF"));
     }
+}
+
+/// `DWARF_BTF_DAMAGE=SEED` writes that seed's file to the directory of temporary files.
+#[test]
+fn a_damaged_file_is_written_out() {
+    let Some(seed) = std::env::var_os("DWARF_BTF_DAMAGE") else { return };
+    let path = std::env::temp_dir().join("damaged.elf");
+    std::fs::write(path, damaged(seed.to_str().unwrap().parse().unwrap())).unwrap();
 }
