@@ -120,6 +120,60 @@ fn an_anonymous_structure_that_nothing_refers_to() {
     assert_eq!(of_kind(&encoded(&units([once, copied])), Kind::Struct).len(), 3);
 }
 
+/// Pointers to two copies of an anonymous enumeration, before pointers to one: the copies are one
+/// type by then, and the walk still tells the pointers apart.
+#[test]
+#[ignore = "the parallel path has one structure, and not two"]
+fn pointers_to_copies_of_an_enumeration() {
+    let anonymous = |label: &str| Die::enumeration("", 1).label(label).value("v", 1);
+    let both = |first: &str, second: &str| {
+        let die = Die::structure("s", 24).member("a", first, 0).member("b", "t", 8);
+        die.member("c", second, 16)
+    };
+    let long = || Die::base("long", 8, ate::SIGNED);
+    let pointer = |target: &str, label: &str| Die::pointer(target).label(label);
+    let shared = vec![
+        long(),
+        Die::typedef("t", "q"),
+        pointer("e", "p"),
+        anonymous("e"),
+        both("p", "p"),
+        Die::volatile("long"),
+        pointer("volatile long", "q"),
+    ];
+    let copied = vec![
+        both("p1", "p2"),
+        anonymous("e1"),
+        pointer("e1", "p1"),
+        pointer("volatile long", "q"),
+        long(),
+        Die::volatile("long"),
+        Die::typedef("t", "q"),
+        anonymous("e2"),
+        pointer("e2", "p2"),
+    ];
+    assert_eq!(of_kind(&encoded(&units([shared, copied])), Kind::Struct).len(), 2);
+}
+
+/// The same enumeration in two units, and functions that one worker reads or two: the outcome may
+/// not depend on which.
+#[test]
+#[ignore = "a worker keeps one of two states that say the same by name, and two workers keep both"]
+fn states_that_one_worker_reads_or_two() {
+    let unit = |size| {
+        let die = Die::enumeration("e", size);
+        Unit::new(5).children([die, Die::function("f", "void").param("x", "enum e")])
+    };
+    let mut file = File::default().functions(&["f", "z"]).unit(unit(8)).unit(unit(4));
+    // Work enough for the others to come by.
+    for _ in 0..200 {
+        file = file.unit(unit(8));
+    }
+    for _ in 0..50 {
+        assert_eq!(of_kind(&encoded(&file), Kind::Func), [""; 0]);
+    }
+}
+
 /// A reference that an unspecified type inside a function shifts to a type that there is not.
 #[test]
 #[ignore = "the index panics in kmill-btf's dedup; the reference fails"]
