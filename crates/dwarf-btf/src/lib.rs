@@ -21,6 +21,7 @@ mod machine;
 mod plan;
 mod serial;
 mod unit;
+mod walk;
 
 pub use encode::{Encoded, Options, encode};
 pub use error::EncodeError;

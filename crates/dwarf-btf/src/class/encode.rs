@@ -12,6 +12,7 @@ use crate::class::merge::{Collision, Merged, Units};
 use crate::class::reduce::{self, Again, Reduced};
 use crate::class::states::{State, States};
 use crate::dwarf::abbrev::Abbrevs;
+use crate::dwarf::unit::UnitHeader;
 use crate::error::EncodeError;
 use crate::plan::Plan;
 use crate::serial::functions;
@@ -19,6 +20,11 @@ use crate::serial::variables;
 use crate::unit::load::{self, UnitKind};
 use crate::unit::model::Unit;
 use crate::unit::resolve;
+use crate::walk::{
+    self,
+    compile::Uncommon,
+    unit::{Walker, Wanted},
+};
 
 impl From<Collision> for NoClasses {
     fn from(_: Collision) -> Self {
@@ -78,12 +84,13 @@ fn map(pool: &Pool, plan: &Plan<'_>, around: &Around<'_>) -> Result<Vec<Lane>, N
         |_, _| -> Read {
             let mut lane = Lane::new(plan.functions.all.len());
             let mut abbrevs = Abbrevs::default();
+            let mut walker = Walker::default();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= plan.headers.len() {
                     return Ok(lane);
                 }
-                one(plan, around, number, &mut abbrevs, &mut lane)
+                one(plan, around, number, &mut abbrevs, &mut walker, &mut lane)
                     .map_err(|error| (number, error))?;
             }
         },
@@ -111,14 +118,44 @@ fn one(
     around: &Around<'_>,
     number: usize,
     abbrevs: &mut Abbrevs,
+    walker: &mut Walker,
     lane: &mut Lane,
 ) -> Result<(), NoClasses> {
     let header = &plan.headers[number];
+    abbrevs.read(plan.sections, header.abbrev)?;
+    if plan.context.kabi_prefix.is_none() {
+        let wanted = Wanted {
+            around: functions_around(plan, header, abbrevs),
+            features: around.features,
+            variables: around.variables,
+            lang_exclude: plan.context.lang_exclude,
+        };
+        let mark = lane.mark();
+        match walker.add(lane, number as u32, &wanted) {
+            Ok(_) => return Ok(()),
+            Err(Uncommon) => lane.forget(mark),
+        }
+    }
     if let Some(unit) = load(plan, number, abbrevs)? {
         let size = header.encoding.address_size;
         from_unit::add(lane, number as u32, &unit, header.start, size, around)?;
     }
     Ok(())
+}
+
+fn functions_around<'c>(
+    plan: &'c Plan<'_>,
+    header: &'c UnitHeader,
+    abbrevs: &'c Abbrevs,
+) -> walk::functions::Around<'c> {
+    walk::functions::Around {
+        sections: plan.sections,
+        elf: &plan.functions,
+        header,
+        abbrevs,
+        register_params: plan.context.register_params,
+        registers: plan.context.registers,
+    }
 }
 
 /// The tables of a unit, unless it is left out.
@@ -128,7 +165,6 @@ fn load<'a>(
     abbrevs: &mut Abbrevs,
 ) -> Result<Option<Unit<'a>>, EncodeError> {
     let header = &plan.headers[number];
-    abbrevs.read(plan.sections, header.abbrev)?;
     let mut unit = Unit::default();
     match load::unit(&plan.context, header, abbrevs, &mut unit, false)? {
         UnitKind::LeftOut => Ok(None),
@@ -156,6 +192,7 @@ fn read_again<'a>(
     };
     let read =
         pool.map(&numbers, weight, Weight::UNLIMITED, Abbrevs::default, |number, abbrevs| {
+            abbrevs.read(plan.sections, plan.headers[*number as usize].abbrev)?;
             load(plan, *number as usize, abbrevs).map(|unit| unit.map(|unit| (*number, unit)))
         });
     read.into_iter().filter_map(Result::transpose).collect()

@@ -524,9 +524,9 @@ fn variables(
             target: keys.key(target),
             target_order: keys.order(target),
             linkage: if found.variable.external { linkage::GLOBAL } else { linkage::STATIC },
-            section: found.section,
-            offset: found.offset,
-            size: found.size,
+            section: found.place.section,
+            offset: found.place.offset,
+            size: found.place.size,
             annotations: annotations(unit, &found.variable.annotations, keys),
         });
     }

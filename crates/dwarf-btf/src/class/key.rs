@@ -29,6 +29,8 @@ impl StrKey {
     /// No name at all.
     pub(crate) const NONE: StrKey = StrKey(0);
 
+    /// A name without a letter.
+    pub(crate) const EMPTY: StrKey = StrKey::packed(0);
     /// The name of integers that BTF cannot have: of no section.
     pub(crate) const FAKE_INT: StrKey = StrKey(!1 - 3);
 
@@ -38,6 +40,14 @@ impl StrKey {
     /// The string at an offset of `.debug_str`.
     pub(crate) const fn debug_str(offset: u64) -> StrKey {
         StrKey(offset << 2 | Home::DebugStr as u64)
+    }
+
+    /// Where in `.debug_str` it lies, if there.
+    pub(crate) const fn in_debug_str(self) -> Option<u64> {
+        match self.0 & 3 {
+            1 => Some(self.0 >> 2),
+            _ => None,
+        }
     }
 
     /// A short string that lies where it is used; its bytes are in the low end of the word.

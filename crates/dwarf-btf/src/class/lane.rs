@@ -2,7 +2,7 @@
 
 use crate::class::key::{Key, StrKey};
 use crate::class::states::States;
-use crate::class::table::{Position, Table};
+use crate::class::table::{self, Position, Table};
 
 /// A variable that is encoded.
 #[derive(Clone, Debug)]
@@ -53,4 +53,36 @@ impl Lane {
     pub(crate) fn new(functions: usize) -> Lane {
         Lane { states: States::new(functions), ..Lane::default() }
     }
+
+    /// How far it is, for a unit that may have to be read again.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            table: self.table.mark(),
+            ends: self.table.anchor_ends.len(),
+            states: self.states.all().len(),
+            variables: self.variables.len(),
+            int: self.int,
+            array: self.array,
+        }
+    }
+
+    /// Forgets what was added since.
+    pub(crate) fn forget(&mut self, mark: Mark) {
+        self.table.forget(mark.table);
+        self.table.anchor_ends.truncate(mark.ends);
+        self.states.forget(mark.states);
+        self.variables.truncate(mark.variables);
+        (self.int, self.array) = (mark.int, mark.array);
+    }
+}
+
+/// How far a lane was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    table: table::Mark,
+    ends: usize,
+    states: usize,
+    variables: usize,
+    int: Option<(Position, Key)>,
+    array: Option<u32>,
 }

@@ -66,6 +66,28 @@ impl States {
         &rest[..len]
     }
 
+    /// Forgets all but the first states.
+    pub(crate) fn forget(&mut self, len: usize) {
+        while self.states.len() > len {
+            let Some(state) = self.states.pop() else { return };
+            let number = self.states.len() as u32 + 1;
+            self.params.truncate(state.start as usize);
+            let first = &mut self.first[state.function.0 as usize];
+            if *first == number {
+                *first = 0;
+                continue;
+            }
+            let mut at = *first;
+            while at != 0 {
+                let state = &mut self.states[at as usize - 1];
+                at = state.next;
+                if at == number {
+                    (state.next, at) = (0, 0);
+                }
+            }
+        }
+    }
+
     /// Keeps a state, unless an earlier one of the function said the same.
     pub(crate) fn save(&mut self, unit: u32, new: &NewState<'_>) {
         let first = &mut self.first[new.function.0 as usize];

@@ -36,7 +36,7 @@ pub(crate) struct Class {
     pub(crate) first: u32,
     /// More than one unit has it.
     pub(crate) in_several: bool,
-    /// The last unit that has it twice, plus one.
+    /// The stamp of the last unit that has it twice.
     twice_in: u32,
     start: u32,
     len: u32,
@@ -100,8 +100,8 @@ impl<'t> Words<'t> {
 struct Slot {
     key: Key,
     class: u32,
-    /// The last unit that had it, plus one.
-    unit: u32,
+    /// When it was last touched.
+    stamp: u32,
 }
 
 /// A class of which a unit has several copies, more than one of them within structures.
@@ -130,6 +130,15 @@ impl Anchored {
     }
 }
 
+/// How far a table was before a unit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    classes: usize,
+    words: usize,
+    anchors: usize,
+    slots: usize,
+}
+
 /// What a look into the table found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -145,8 +154,10 @@ pub(crate) struct Table {
     slots: Vec<Slot>,
     classes: Vec<Class>,
     words: Vec<u64>,
-    /// The unit that is read, plus one.
+    /// The unit that is read.
     unit: u32,
+    /// Another one for each unit, and for each time that one is read.
+    stamp: u32,
     /// Classes that this unit has more than once.
     twice: Vec<ClassId>,
     /// Classes that some unit has more than once, in a way that libbpf may not see through.
@@ -163,6 +174,7 @@ impl Default for Table {
             classes: Vec::new(),
             words: Vec::new(),
             unit: 0,
+            stamp: 0,
             twice: Vec::new(),
             confusing: Vec::new(),
             anchors: Vec::new(),
@@ -193,7 +205,8 @@ impl Table {
 
     /// A new unit: its number is larger than those before.
     pub(crate) fn begin(&mut self, unit: u32) {
-        self.unit = unit + 1;
+        self.unit = unit;
+        self.stamp += 1;
         self.twice.clear();
     }
 
@@ -216,9 +229,9 @@ impl Table {
         if slot.key == Key::UNSET {
             return Seen::Never;
         }
-        let before = std::mem::replace(&mut slot.unit, self.unit);
+        let before = std::mem::replace(&mut slot.stamp, self.stamp);
         let class = slot.class;
-        if before == self.unit {
+        if before == self.stamp {
             self.again(class, order);
         } else {
             self.classes[class as usize].in_several = true;
@@ -229,9 +242,9 @@ impl Table {
     #[cold]
     fn again(&mut self, class: u32, order: u32) {
         let entry = &mut self.classes[class as usize];
-        entry.twice_in = self.unit;
+        entry.twice_in = self.stamp;
         self.twice.push(ClassId(class));
-        if entry.winner.unit + 1 == self.unit {
+        if entry.winner.unit == self.unit {
             entry.first = entry.first.min(order);
             // What only refers has the winner of a depth-first walk; all others the first.
             let kind = Head(self.words[entry.start as usize] as u32).kind();
@@ -254,7 +267,7 @@ impl Table {
         }
         let class = self.classes.len() as u32;
         let at = self.place(key);
-        self.slots[at] = Slot { key, class, unit: self.unit };
+        self.slots[at] = Slot { key, class, stamp: self.stamp };
         let start = self.words.len() as u32;
         self.words.extend_from_slice(&head);
         for entry in entries {
@@ -262,7 +275,7 @@ impl Table {
         }
         self.classes.push(Class {
             key,
-            winner: Position { unit: self.unit - 1, order },
+            winner: Position { unit: self.unit, order },
             first: order,
             in_several: false,
             twice_in: 0,
@@ -293,6 +306,47 @@ impl Table {
         key
     }
 
+    /// Whether a key is that of a name of this kind.
+    pub(crate) fn is_anchor(&self, key: Key, kind: Kind) -> bool {
+        let words = self.find(key).map(|id| self.words(self.get(id)));
+        words.is_some_and(|words| words.0[0] == ANCHOR && words.third() == kind as u64)
+    }
+
+    /// What was read of a unit that is read once more.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            classes: self.classes.len(),
+            words: self.words.len(),
+            anchors: self.anchors.len(),
+            slots: self.slots.len(),
+        }
+    }
+
+    /// Forgets what a unit added since it began.
+    pub(crate) fn forget(&mut self, mark: Mark) {
+        if self.slots.len() == mark.slots {
+            // The last that came into a chain of places is its end.
+            for index in (mark.classes..self.classes.len()).rev() {
+                let at = self.place(self.classes[index].key);
+                self.slots[at] = Slot::default();
+            }
+            self.classes.truncate(mark.classes);
+        } else {
+            self.classes.truncate(mark.classes);
+            self.slots.fill(Slot::default());
+            for class in 0..self.classes.len() {
+                let key = self.classes[class].key;
+                let at = self.place(key);
+                self.slots[at] = Slot { key, class: class as u32, stamp: 0 };
+            }
+        }
+        self.words.truncate(mark.words);
+        self.anchors.truncate(mark.anchors);
+        // What the unit had already does not count as had twice.
+        self.stamp += 1;
+        self.twice.clear();
+    }
+
     /// Notes a structure without a name, whose class is there.
     pub(crate) fn anonymous(&mut self, key: Key) {
         let class = self.slots[self.place(key)].class;
@@ -306,14 +360,13 @@ impl Table {
     /// with the same members, pointers to the same type, by id.
     pub(crate) fn end(&mut self) -> Vec<Key> {
         let mut suspects = Vec::new();
-        let unit = self.unit - 1;
-        self.anchor_ends.push((unit, self.anchors.len() as u32));
+        self.anchor_ends.push((self.unit, self.anchors.len() as u32));
         for index in 0..self.twice.len() {
             let class = &self.classes[self.twice[index].index()];
             let words = self.words(class);
             let twice = |key: Key| {
                 let class = self.find(key).map(|id| self.get(id));
-                class.filter(|class| class.twice_in == self.unit)
+                class.filter(|class| class.twice_in == self.stamp)
             };
             let plain = match Shape::of(words) {
                 Shape::Array | Shape::Pointer => twice(words.target()).is_none(),

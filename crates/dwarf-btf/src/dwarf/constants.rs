@@ -173,4 +173,5 @@ pub(crate) mod lang {
     pub(crate) const RUST: u64 = 0x1c;
     pub(crate) const C11: u64 = 0x1d;
     pub(crate) const C_PLUS_PLUS_14: u64 = 0x21;
+    pub(crate) const ASSEMBLER: u64 = 0x8001;
 }

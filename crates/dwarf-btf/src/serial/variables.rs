@@ -2,7 +2,6 @@
 
 use kmill_btf::format::{Info, linkage};
 use kmill_btf::{Btf, Kind, TypeId};
-use rustc_hash::FxHashSet;
 
 use crate::elf::image::{Image, Symbol};
 use crate::error::{EncodeError, Place};
@@ -35,8 +34,7 @@ type SectionIndex = usize;
 #[derive(Debug)]
 pub(crate) struct Sections<'a> {
     ranges: Vec<Range>,
-    /// Objects at the start of their section.
-    objects: FxHashSet<(SectionIndex, &'a [u8])>,
+    symbols: &'a [Symbol<'a>],
     entries: Vec<Vec<Entry3>>,
 }
 
@@ -57,13 +55,28 @@ pub(crate) struct Found<'u, 'a> {
     pub(crate) name: &'a [u8],
     /// The variable that says what it is: itself or its declaration.
     pub(crate) variable: &'u Variable<'a>,
+    pub(crate) place: Placed,
+}
+
+/// Where a variable lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
     pub(crate) section: SectionIndex,
     pub(crate) offset: u32,
     pub(crate) size: u32,
 }
 
+/// What is said of a variable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declared<'d> {
+    pub(crate) name: Option<&'d [u8]>,
+    pub(crate) is_void: bool,
+    /// Where, for an error.
+    pub(crate) place: u64,
+}
+
 impl<'a> Sections<'a> {
-    pub(crate) fn new(image: &Image<'a>, symbols: &[Symbol<'a>], features: &Features) -> Self {
+    pub(crate) fn new(image: &Image<'_>, symbols: &'a [Symbol<'a>], features: &Features) -> Self {
         let ranges: Vec<Range> = image
             .sections
             .iter()
@@ -74,9 +87,7 @@ impl<'a> Sections<'a> {
                 included: features.global_var || (features.var && section.name == b".data..percpu"),
             })
             .collect();
-        let objects = symbols.iter().filter(|symbol| symbol.kind == OBJECT);
-        let objects = objects.map(|symbol| (symbol.section as usize, symbol.name)).collect();
-        Sections { entries: vec![Vec::new(); ranges.len()], ranges, objects }
+        Sections { entries: vec![Vec::new(); ranges.len()], ranges, symbols }
     }
 
     /// Whether any variable can be found.
@@ -103,26 +114,49 @@ impl<'a> Sections<'a> {
             return Ok(None);
         }
         let Some(address) = variable.address else { return Ok(None) };
-        let Some(section) = self.find(address).filter(|index| self.ranges[*index].included) else {
-            return Ok(None);
-        };
-        let address = address - self.ranges[section].addr;
         let declaration = variable.specification.and_then(|offset| unit.entries.get(&offset.0));
         let variable = match declaration {
             Some(Entry::Variable(index)) => &unit.variables[*index as usize],
             _ => variable,
         };
-        let Some(name) = variable.name else { return Ok(None) };
+        let declared = Declared {
+            name: variable.name,
+            is_void: variable.target_id == CoreId(0),
+            place: variable.target.map_or(0, |offset| offset.0),
+        };
+        let size = |_: &Declared<'_>| packed::size(unit, variable.target_id, address_size);
+        let found = self.place(address, &declared, features, size)?;
+        Ok(found.map(|place| Found { name: variable.name.unwrap_or_default(), variable, place }))
+    }
+
+    /// Whether an address is in a section that is asked for.
+    pub(crate) fn includes(&self, address: u64) -> bool {
+        self.find(address).is_some_and(|index| self.ranges[index].included)
+    }
+
+    /// Where a variable lies, when it is encoded.
+    pub(crate) fn place<'d>(
+        &self,
+        address: u64,
+        declared: &Declared<'d>,
+        features: &Features,
+        size: impl FnOnce(&Declared<'d>) -> Option<u64>,
+    ) -> Result<Option<Placed>, EncodeError> {
+        let Some(section) = self.find(address).filter(|index| self.ranges[*index].included) else {
+            return Ok(None);
+        };
+        let address = address - self.ranges[section].addr;
+        let Some(name) = declared.name else { return Ok(None) };
         if MACHINERY.iter().any(|start| name.starts_with(start)) {
             return Ok(None);
         }
         // Address 0 may stand for a section that was thrown away.
-        if address == 0 && !self.objects.contains(&(section, name)) {
+        if address == 0 && !self.is_object(section, name) {
             return Ok(None);
         }
         let refused = if !is_valid(name) {
             Some("a variable whose name BTF cannot have")
-        } else if variable.target_id == CoreId(0) {
+        } else if declared.is_void {
             Some("a variable of type void")
         } else {
             None
@@ -130,16 +164,22 @@ impl<'a> Sections<'a> {
         match refused {
             Some(_) if features.encode_force => return Ok(None),
             Some(what) => {
-                let offset = variable.target.map_or(0, |offset| offset.0);
-                let place = Place { section: ".debug_info", unit: None, offset };
+                let place = Place { section: ".debug_info", unit: None, offset: declared.place };
                 return Err(EncodeError::Dwarf { place, what });
             }
             None => {}
         }
-        let size = packed::size(unit, variable.target_id, address_size);
+        let size = size(declared);
         let size = size.and_then(|size| u32::try_from(size).ok()).filter(|size| *size > 0);
         let (Some(size), Ok(offset)) = (size, u32::try_from(address)) else { return Ok(None) };
-        Ok(Some(Found { name, variable, section, offset, size }))
+        Ok(Some(Placed { section, offset, size }))
+    }
+
+    /// Whether a symbol says that an object of that name is in the section. It is asked of few.
+    fn is_object(&self, section: SectionIndex, name: &[u8]) -> bool {
+        self.symbols.iter().any(|symbol| {
+            symbol.kind == OBJECT && symbol.section as usize == section && symbol.name == name
+        })
     }
 
     /// Appends the variables of a unit.
@@ -162,7 +202,8 @@ impl<'a> Sections<'a> {
             for annotation in unit.annotations(&variable.annotations) {
                 stream.decl_tag(annotation, id);
             }
-            self.add(found.section, id, found.offset, found.size);
+            let Placed { section, offset, size } = found.place;
+            self.add(section, id, offset, size);
         }
         Ok(())
     }

@@ -1,0 +1,740 @@
+//! Types: keys by offset, and classes in the order in which libbpf would come by.
+//!
+//! A type that only refers is added when it is met, what it refers to first, so that the first
+//! one added of a class is the one that libbpf keeps. What lies ahead is read where it lies; a key
+//! that was only needed, for a member or a parameter, is marked, and its type is added when its
+//! turn comes.
+
+use kmill_btf::Kind;
+
+use crate::class::key::{Hasher, Head, Key, StrKey};
+use crate::class::lane::Lane;
+use crate::class::table::{Position, Seen};
+use crate::dwarf::cursor::Cursor;
+use crate::dwarf::sections::string_at;
+use crate::features::Features;
+use crate::unit::rules::{self, Base};
+use crate::walk::compile::{Length, Op, Ops, Role, Step, Uncommon, flag};
+use crate::walk::fields::{Order, WINDOW, Window, short_string};
+
+/// How deep types may refer to each other before their turn.
+const DEPTH_MAX: u32 = 128;
+
+/// What a walk needs anew for each unit, kept for its memory.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// By offset in the unit: a key, or another thing that lies there.
+    keys: Vec<u64>,
+    /// Offsets of which `keys` knows something.
+    touched: Vec<u32>,
+    /// Named structures and enumerations, for when all keys are known.
+    pub(crate) bodies: Vec<u32>,
+    /// Members, values and parameters of types that are being read.
+    entries: Vec<[u64; 3]>,
+}
+
+impl Memory {
+    /// Room for a unit of that many bytes, of which nothing is known.
+    pub(crate) fn begin(&mut self, len: usize) {
+        for at in self.touched.drain(..) {
+            self.keys[at as usize] = 0;
+        }
+        if self.keys.len() < len {
+            self.keys = vec![0; len.next_power_of_two()];
+        }
+        self.bodies.clear();
+        self.entries.clear();
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self, at: u32) -> u64 {
+        self.keys.get(at as usize).copied().unwrap_or(0)
+    }
+
+    #[inline(always)]
+    pub(crate) fn set(&mut self, at: u32, value: u64) {
+        if let Some(place) = self.keys.get_mut(at as usize) {
+            *place = value;
+            self.touched.push(at);
+        }
+    }
+}
+
+/// One entry as far as it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'d> {
+    pub(crate) op: &'d Op,
+    /// The name, when the entry has it in itself.
+    inline: StrKey,
+    /// Where the fields count from.
+    pub(crate) base: usize,
+    /// Where the attributes end.
+    pub(crate) next: usize,
+}
+
+/// A unit that is walked.
+#[derive(Debug)]
+pub(crate) struct Types<'w, O> {
+    /// From the unit's start, and a window's length behind its end.
+    pub(crate) data: &'w [u8],
+    pub(crate) end: usize,
+    pub(crate) ops: &'w Ops,
+    pub(crate) memory: &'w mut Memory,
+    pub(crate) lane: &'w mut Lane,
+    pub(crate) features: &'w Features,
+    /// `.debug_str`.
+    pub(crate) strings: &'w [u8],
+    pub(crate) number: u32,
+    pub(crate) order: O,
+}
+
+type Walked<T> = Result<T, Uncommon>;
+
+impl<'w, O: Order> Types<'w, O> {
+    #[inline(always)]
+    pub(crate) fn window(&self, at: usize) -> Walked<&'w Window> {
+        let rest = self.data.get(at..).ok_or(Uncommon)?;
+        rest.first_chunk::<WINDOW>().ok_or(Uncommon)
+    }
+
+    /// The operation of the entry at `at`, and where its attributes start.
+    #[inline(always)]
+    pub(crate) fn op(&self, at: usize) -> Walked<(&'w Op, usize)> {
+        let data = self.data;
+        let first = *data.get(at).ok_or(Uncommon)?;
+        if first < 0x80 {
+            return Ok((self.ops.get(usize::from(first)).ok_or(Uncommon)?, at + 1));
+        }
+        let second = *data.get(at + 1).ok_or(Uncommon)?;
+        if second >= 0x80 {
+            return Err(Uncommon);
+        }
+        let code = usize::from(first & 0x7f) | usize::from(second) << 7;
+        Ok((self.ops.get(code).ok_or(Uncommon)?, at + 2))
+    }
+
+    /// How far the attributes of an entry go.
+    #[inline(always)]
+    pub(crate) fn entry(&self, op: &'w Op, start: usize) -> Walked<Entry<'w>> {
+        let len = usize::from(op.len);
+        match op.length {
+            Length::Fixed => Ok(Entry { op, inline: StrKey::NONE, base: start, next: start + len }),
+            Length::String => match short_string(self.window(start)?, 0) {
+                Some((inline, text)) => {
+                    let base = start + text;
+                    Ok(Entry { op, inline, base, next: base + len })
+                }
+                None => Err(Uncommon),
+            },
+            Length::StringLast => match short_string(self.window(start + len)?, 0) {
+                Some((inline, text)) => {
+                    Ok(Entry { op, inline, base: start, next: start + len + text })
+                }
+                None => Err(Uncommon),
+            },
+            Length::Leb => {
+                let mut next = start + len;
+                while *self.data.get(next).ok_or(Uncommon)? >= 0x80 {
+                    next += 1;
+                }
+                Ok(Entry { op, inline: StrKey::NONE, base: start, next: next + 1 })
+            }
+            Length::Walked => self.walked(op, start),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn walked(&self, op: &'w Op, start: usize) -> Walked<Entry<'w>> {
+        let mut cursor = Cursor::new(self.data, start, O::ENDIAN);
+        let mut entry = Entry { op, inline: StrKey::NONE, base: start, next: start };
+        for step in self.ops.steps(op) {
+            match step {
+                Step::Bytes(count) => cursor.skip(u64::from(*count)),
+                Step::Leb => {
+                    cursor.uleb();
+                }
+                Step::String if cursor.at == start && op.has(flag::INLINE_NAME) => {
+                    let (inline, len) = short_string(self.window(start)?, 0).ok_or(Uncommon)?;
+                    entry.inline = inline;
+                    entry.base = start + len;
+                    cursor.at = entry.base;
+                }
+                Step::String => {
+                    cursor.string();
+                }
+                Step::Block => {
+                    let len = cursor.uleb();
+                    cursor.skip(len);
+                }
+                Step::Block1 => {
+                    let len = cursor.u8();
+                    cursor.skip(u64::from(len));
+                }
+                Step::Block2 => {
+                    let len = cursor.u16();
+                    cursor.skip(u64::from(len));
+                }
+                Step::Block4 => {
+                    let len = cursor.u32();
+                    cursor.skip(u64::from(len));
+                }
+            }
+        }
+        if cursor.at > self.end {
+            return Err(Uncommon);
+        }
+        entry.next = cursor.at;
+        Ok(entry)
+    }
+
+    pub(crate) fn look(&self, at: usize) -> Walked<Entry<'w>> {
+        let (op, start) = self.op(at)?;
+        self.entry(op, start)
+    }
+
+    /// The name of an entry as its attribute has it.
+    #[inline(always)]
+    pub(crate) fn raw_name(&self, entry: &Entry<'_>, window: &Window) -> StrKey {
+        match entry.op.name.is_there() {
+            true => StrKey::debug_str(entry.op.name.get::<O>(window)),
+            false => entry.inline,
+        }
+    }
+
+    /// The name of a type or a member: an empty one is none.
+    #[inline(always)]
+    fn name(&self, entry: &Entry<'_>, window: &Window) -> StrKey {
+        match self.raw_name(entry, window) {
+            StrKey::EMPTY => StrKey::NONE,
+            name => name,
+        }
+    }
+
+    /// The number that an entry has, wherever.
+    #[inline(always)]
+    fn number(&self, entry: &Entry<'_>, window: &Window) -> u64 {
+        let op = entry.op;
+        if op.length == Length::Leb {
+            let mut cursor = Cursor::new(self.data, entry.base + usize::from(op.len), O::ENDIAN);
+            return match op.has(flag::SIGNED_LEB) {
+                true => cursor.sleb() as u64,
+                false => cursor.uleb(),
+            };
+        }
+        op.number.get::<O>(window).wrapping_add(op.constant as u64)
+    }
+
+    fn second(&self, entry: &Entry<'_>, window: &Window) -> u64 {
+        entry.op.second.get::<O>(window) + u64::from(entry.op.second_constant)
+    }
+
+    /// Where what follows an entry and everything inside starts, when the entry says so.
+    #[inline(always)]
+    pub(crate) fn sibling(&self, entry: &Entry<'_>) -> Walked<Option<usize>> {
+        if !entry.op.sibling.is_there() {
+            return Ok(None);
+        }
+        let at = entry.op.sibling.get::<O>(self.window(entry.base)?) as usize;
+        if at <= entry.next || at > self.end { Err(Uncommon) } else { Ok(Some(at)) }
+    }
+
+    /// The key of what an entry refers to; types that only refer are added on the way.
+    #[inline(always)]
+    fn target(&mut self, entry: &Entry<'_>, window: &Window, depth: u32) -> Walked<Key> {
+        if !entry.op.ty.is_there() {
+            return Ok(Key::VOID);
+        }
+        let at = entry.op.ty.get::<O>(window) as u32;
+        let known = self.memory.get(at);
+        if known & (Key::REAL | Key::MARK) == Key::REAL {
+            return Ok(Key(known));
+        }
+        self.ahead(at, depth)
+    }
+
+    /// The same for what was not added yet.
+    #[inline(never)]
+    fn ahead(&mut self, at: u32, depth: u32) -> Walked<Key> {
+        if depth > DEPTH_MAX || at as usize >= self.end {
+            return Err(Uncommon);
+        }
+        let entry = self.look(at as usize)?;
+        match entry.op.role {
+            Role::Pointer
+            | Role::Const
+            | Role::Volatile
+            | Role::Restrict
+            | Role::Typedef
+            | Role::Array
+            | Role::Prototype => Ok(self.reference(at, &entry, depth + 1)?.0),
+            _ => self.hash(at, depth + 1),
+        }
+    }
+
+    /// The key of what an entry refers to; nothing is added.
+    #[inline(always)]
+    fn hash_target(&mut self, entry: &Entry<'_>, window: &Window, depth: u32) -> Walked<Key> {
+        if !entry.op.ty.is_there() {
+            return Ok(Key::VOID);
+        }
+        let at = entry.op.ty.get::<O>(window) as u32;
+        match self.memory.get(at) {
+            known if known & Key::REAL != 0 => Ok(Key(known & !Key::MARK)),
+            _ => self.hash(at, depth),
+        }
+    }
+
+    /// The key of a type that was not met yet; it is marked, and not added.
+    #[inline(never)]
+    fn hash(&mut self, at: u32, depth: u32) -> Walked<Key> {
+        let known = self.memory.get(at);
+        if known & Key::REAL != 0 {
+            return Ok(Key(known & !Key::MARK));
+        }
+        if known != 0 || depth > DEPTH_MAX || at as usize >= self.end {
+            return Err(Uncommon);
+        }
+        let entry = self.look(at as usize)?;
+        let op = entry.op;
+        let window = self.window(entry.base)?;
+        let name = self.name(&entry, window);
+        let key = match op.role {
+            Role::Named | Role::Declared if name != StrKey::NONE => {
+                Key::anchor(composite(op), name)
+            }
+            Role::NamedEnum if name != StrKey::NONE => Key::anchor(Kind::Enum, name),
+            Role::Base => {
+                let [head, name, third] = self.base(&entry, window)?;
+                Hasher::new(Head(head as u32), StrKey(name), third).key()
+            }
+            Role::Anonymous | Role::AnonymousEnum => {
+                let start = self.memory.entries.len();
+                let (head, _) = match op.role {
+                    Role::Anonymous => self.members(&entry, window, depth)?,
+                    _ => self.values(&entry, window)?,
+                };
+                let key = self.content(head, start);
+                self.memory.entries.truncate(start);
+                key
+            }
+            Role::Pointer | Role::Const | Role::Volatile | Role::Restrict | Role::Typedef => {
+                let target = self.hash_target(&entry, window, depth + 1)?;
+                Hasher::new(head_of(op.role), name, target.0).key()
+            }
+            Role::Array => {
+                let target = self.hash_target(&entry, window, depth + 1)?;
+                let (len, _) = self.dimensions(&entry)?;
+                array_key(target, len)
+            }
+            Role::Prototype => {
+                let start = self.memory.entries.len();
+                let result = self.hash_target(&entry, window, depth + 1)?;
+                self.params(&entry, depth)?;
+                let key = self.content([PROTOTYPE, 0, result.0], start);
+                self.memory.entries.truncate(start);
+                key
+            }
+            _ => return Err(Uncommon),
+        };
+        self.memory.set(at, key.0 | Key::MARK);
+        Ok(key)
+    }
+
+    /// Adds a type that only refers, after what it refers to. Says where it ends, with everything
+    /// inside, when that had to be read.
+    pub(crate) fn reference(
+        &mut self,
+        at: u32,
+        entry: &Entry<'w>,
+        depth: u32,
+    ) -> Walked<(Key, Option<usize>)> {
+        let op = entry.op;
+        let window = self.window(entry.base)?;
+        let mut end = None;
+        let key = match op.role {
+            Role::Array => {
+                let target = self.target(entry, window, depth)?;
+                let (len, behind) = self.dimensions(entry)?;
+                end = Some(behind);
+                let key = array_key(target, len);
+                if self.lane.table.touch(key, at) == Seen::Never {
+                    let entries = [[0, u64::from(len), 0]];
+                    self.lane.table.insert(key, at, [ARRAY, 0, target.0], entries);
+                }
+                key
+            }
+            Role::Prototype => {
+                let start = self.memory.entries.len();
+                let result = self.target(entry, window, depth)?;
+                // What it refers to is added in order, and only then read for its key.
+                let behind = self.add_params(entry, depth)?;
+                self.params(entry, depth)?;
+                end = Some(behind);
+                let head = [PROTOTYPE, 0, result.0];
+                let key = self.content(head, start);
+                self.add(key, at, head, start);
+                key
+            }
+            role => {
+                let name = match role {
+                    Role::Typedef => self.name(entry, window),
+                    _ => StrKey::NONE,
+                };
+                if role == Role::Typedef && name == StrKey::NONE {
+                    return Err(Uncommon);
+                }
+                let target = self.target(entry, window, depth)?;
+                let head = head_of(role);
+                let key = Hasher::new(head, name, target.0).key();
+                if self.lane.table.touch(key, at) == Seen::Never {
+                    self.lane.table.insert(key, at, [u64::from(head.0), name.0, target.0], []);
+                }
+                key
+            }
+        };
+        self.memory.set(at, key.0);
+        Ok((key, end))
+    }
+
+    /// Adds a class that has the entries from `start` on, which are dropped.
+    fn add(&mut self, key: Key, at: u32, head: [u64; 3], start: usize) {
+        if self.lane.table.touch(key, at) == Seen::Never {
+            let entries = self.memory.entries[start..].iter().copied();
+            self.lane.table.insert(key, at, head, entries);
+        }
+        self.memory.entries.truncate(start);
+    }
+
+    fn content(&self, head: [u64; 3], start: usize) -> Key {
+        let mut hasher = Hasher::new(Head(head[0] as u32), StrKey(head[1]), head[2]);
+        for &[name, value, more] in &self.memory.entries[start..] {
+            hasher.entry(StrKey(name), value, more);
+        }
+        hasher.key()
+    }
+
+    /// The first child of an entry, when it has any.
+    fn inside(&self, entry: &Entry<'_>) -> Option<usize> {
+        entry.op.has(flag::CHILDREN).then_some(entry.next)
+    }
+
+    /// Number of elements, all dimensions in one, and where the array ends.
+    fn dimensions(&self, entry: &Entry<'_>) -> Walked<(u32, usize)> {
+        let mut len = 1_u32;
+        let Some(mut at) = self.inside(entry) else { return Ok((len, entry.next)) };
+        let mut count = 0;
+        loop {
+            let child = self.look(at)?;
+            at = child.next;
+            match child.op.role {
+                Role::Null => return Ok((len, at)),
+                Role::Subrange if !child.op.has(flag::CHILDREN) && count < 64 => {
+                    count += 1;
+                    let op = child.op;
+                    let known =
+                        op.number.is_there() || op.length == Length::Leb || op.constant != 0;
+                    let number = self.number(&child, self.window(child.base)?);
+                    let elements = match (known || op.is_bound, op.is_bound) {
+                        (false, _) => 0,
+                        (true, true) => number.wrapping_add(1),
+                        (true, false) => number,
+                    };
+                    len = len.wrapping_mul(elements as u32);
+                }
+                _ => return Err(Uncommon),
+            }
+        }
+    }
+
+    /// Adds what the parameters of a prototype refer to. Says where it ends.
+    fn add_params(&mut self, entry: &Entry<'_>, depth: u32) -> Walked<usize> {
+        let Some(mut at) = self.inside(entry) else { return Ok(entry.next) };
+        loop {
+            let child = self.look(at)?;
+            at = child.next;
+            match child.op.role {
+                Role::Null => return Ok(at),
+                Role::Parameter if !child.op.has(flag::CHILDREN) => {
+                    let window = self.window(child.base)?;
+                    self.target(&child, window, depth)?;
+                }
+                Role::VarArgs if !child.op.has(flag::CHILDREN) => {}
+                _ => return Err(Uncommon),
+            }
+        }
+    }
+
+    /// The parameters of a prototype, as entries.
+    fn params(&mut self, entry: &Entry<'_>, depth: u32) -> Walked<()> {
+        let Some(mut at) = self.inside(entry) else { return Ok(()) };
+        let mut varargs = false;
+        loop {
+            let child = self.look(at)?;
+            at = child.next;
+            match child.op.role {
+                Role::Null => break,
+                Role::Parameter if !child.op.has(flag::CHILDREN) => {
+                    let window = self.window(child.base)?;
+                    let name = self.name(&child, window);
+                    let key = self.hash_target(&child, window, depth + 1)?;
+                    self.memory.entries.push([name.0, key.0, 0]);
+                }
+                Role::VarArgs if !child.op.has(flag::CHILDREN) => varargs = true,
+                _ => return Err(Uncommon),
+            }
+        }
+        if varargs {
+            self.memory.entries.push([0, Key::VOID.0, 0]);
+        }
+        Ok(())
+    }
+
+    /// The head of a structure or union, and its members as entries. Says where it ends.
+    fn members(
+        &mut self,
+        entry: &Entry<'_>,
+        window: &Window,
+        depth: u32,
+    ) -> Walked<([u64; 3], usize)> {
+        let name = self.name(entry, window);
+        let size = self.number(entry, window) & 0xffff_ffff;
+        let is_union = entry.op.has(flag::UNION);
+        let mut bit_fields = false;
+        let mut at = entry.next;
+        if entry.op.has(flag::CHILDREN) {
+            loop {
+                let child = self.look(at)?;
+                at = child.next;
+                let op = child.op;
+                match op.role {
+                    Role::Null => break,
+                    Role::Member if !op.has(flag::CHILDREN) && op.ty.is_there() => {
+                        let window = self.window(child.base)?;
+                        let key = self.hash_target(&child, window, depth + 1)?;
+                        if key == Key::VOID {
+                            return Err(Uncommon);
+                        }
+                        let name = self.name(&child, window);
+                        let (offset, is_bit_field) = self.member_word(&child, window, is_union)?;
+                        bit_fields |= is_bit_field;
+                        self.memory.entries.push([name.0, key.0, u64::from(offset)]);
+                    }
+                    _ => return Err(Uncommon),
+                }
+            }
+        }
+        let head = Head::new(composite(entry.op), bit_fields);
+        Ok(([u64::from(head.0), name.0, size], at))
+    }
+
+    #[inline(always)]
+    fn member_word(
+        &self,
+        child: &Entry<'_>,
+        window: &Window,
+        is_union: bool,
+    ) -> Walked<(u32, bool)> {
+        let number = self.number(child, window) as u32;
+        let bits = if child.op.in_bits { number } else { number.wrapping_mul(8) };
+        let size = u32::from(self.second(child, window) as u8);
+        // A bit field that is placed by its bytes is one of DWARF 2.
+        if size != 0 && !child.op.in_bits {
+            return Err(Uncommon);
+        }
+        rules::member(is_union, bits, size).map_err(|_| Uncommon)
+    }
+
+    /// The head of an enumeration, and its values as entries. Says where it ends.
+    fn values(&mut self, entry: &Entry<'_>, window: &Window) -> Walked<([u64; 3], usize)> {
+        let name = self.name(entry, window);
+        let size = self.number(entry, window);
+        let bits = if size == 0 { 32 } else { size.saturating_mul(8) };
+        let signed = bits > 32 && self.names_signed_base(entry, window)?;
+        let form = rules::enumeration(bits, signed, self.features).map_err(|_| Uncommon)?;
+        let (kind, size, mut is_signed) = form;
+        let mut at = entry.next;
+        if entry.op.has(flag::CHILDREN) {
+            loop {
+                let child = self.look(at)?;
+                at = child.next;
+                match child.op.role {
+                    Role::Null => break,
+                    Role::Enumerator if !child.op.has(flag::CHILDREN) => {
+                        let window = self.window(child.base)?;
+                        let label = self.name(&child, window);
+                        let value = self.number(&child, window);
+                        let value =
+                            rules::value(kind, value, self.features).map_err(|_| Uncommon)?;
+                        if label == StrKey::NONE {
+                            return Err(Uncommon);
+                        }
+                        is_signed |= value.1;
+                        self.memory.entries.push([label.0, value.0, 0]);
+                    }
+                    _ => return Err(Uncommon),
+                }
+            }
+        }
+        let head = Head::new(kind, is_signed);
+        Ok(([u64::from(head.0), name.0, u64::from(size)], at))
+    }
+
+    fn names_signed_base(&self, entry: &Entry<'_>, window: &Window) -> Walked<bool> {
+        use crate::dwarf::constants::ate;
+        if !entry.op.ty.is_there() {
+            return Ok(false);
+        }
+        let base = self.look(entry.op.ty.get::<O>(window) as usize)?;
+        if base.op.role != Role::Base {
+            return Ok(false);
+        }
+        let encoding = self.second(&base, self.window(base.base)?);
+        Ok(matches!(encoding, ate::SIGNED | ate::SIGNED_CHAR))
+    }
+
+    fn base(&self, entry: &Entry<'_>, window: &Window) -> Walked<[u64; 3]> {
+        let (size, encoding) = (self.number(entry, window), self.second(entry, window));
+        let name = self.name(entry, window);
+        let base = rules::base(encoding, size, self.features).map_err(|_| Uncommon)?;
+        let (kind, name, size, encoding) = match base {
+            Base::Int { size, encoding } => (Kind::Int, name, size, encoding),
+            Base::FakeInt { encoding } => (Kind::Int, StrKey::FAKE_INT, 4, encoding),
+            Base::Float { size } => (Kind::Float, name, size, 0),
+        };
+        if name == StrKey::NONE {
+            return Err(Uncommon);
+        }
+        let head = Head::new(kind, false);
+        Ok([u64::from(head.0), name.0, u64::from(encoding) << 32 | u64::from(size)])
+    }
+
+    /// A type whose turn has come. Says where the walk goes on, when it is not at its children.
+    #[inline(always)]
+    pub(crate) fn turn(&mut self, at: u32, entry: &Entry<'w>) -> Walked<Option<usize>> {
+        let known = self.memory.get(at);
+        if known & (Key::REAL | Key::MARK) == Key::REAL {
+            return self.sibling(entry);
+        }
+        let role = entry.op.role;
+        match role {
+            Role::Pointer | Role::Const | Role::Volatile | Role::Restrict | Role::Typedef => {
+                if entry.op.has(flag::CHILDREN) {
+                    return Err(Uncommon);
+                }
+                Ok(self.reference(at, entry, 0)?.1)
+            }
+            Role::Array | Role::Prototype => {
+                if role == Role::Array {
+                    self.lane.array.get_or_insert(self.number);
+                }
+                Ok(self.reference(at, entry, 0)?.1)
+            }
+            Role::Named | Role::Declared | Role::NamedEnum => self.named(at, entry),
+            _ => self.unnamed(at, entry),
+        }
+    }
+
+    fn named(&mut self, at: u32, entry: &Entry<'w>) -> Walked<Option<usize>> {
+        let op = entry.op;
+        let window = self.window(entry.base)?;
+        let name = self.name(entry, window);
+        if name == StrKey::NONE {
+            return Err(Uncommon);
+        }
+        let kind = if op.role == Role::NamedEnum { Kind::Enum } else { composite(op) };
+        let defines = op.role != Role::Declared;
+        let key = self.lane.table.anchor(kind, name, at, defines);
+        self.memory.set(at, key.0);
+        if defines {
+            self.memory.bodies.push(at);
+        } else {
+            let head = Head::new(Kind::Fwd, kind == Kind::Union);
+            let key = Hasher::new(head, name, 0).key();
+            if self.lane.table.touch(key, at) == Seen::Never {
+                self.lane.table.insert(key, at, [u64::from(head.0), name.0, 0], []);
+            }
+            if op.has(flag::CHILDREN) {
+                return Err(Uncommon);
+            }
+        }
+        self.sibling(entry)
+    }
+
+    fn unnamed(&mut self, at: u32, entry: &Entry<'w>) -> Walked<Option<usize>> {
+        let op = entry.op;
+        let window = self.window(entry.base)?;
+        let start = self.memory.entries.len();
+        let (head, end) = match op.role {
+            Role::Base if op.has(flag::CHILDREN) => return Err(Uncommon),
+            Role::Base => (self.base(entry, window)?, entry.next),
+            Role::Anonymous => self.members(entry, window, 0)?,
+            Role::AnonymousEnum => self.values(entry, window)?,
+            _ => return Err(Uncommon),
+        };
+        let key = self.content(head, start);
+        self.add(key, at, head, start);
+        self.memory.set(at, key.0);
+        match op.role {
+            Role::Base if self.lane.int.is_none() => self.int(at, head, key),
+            Role::Anonymous => self.lane.table.anonymous(key),
+            _ => {}
+        }
+        Ok(Some(end))
+    }
+
+    /// Whether a base type is the one that arrays are indexed with; asked until one is.
+    #[cold]
+    fn int(&mut self, at: u32, head: [u64; 3], key: Key) {
+        let name = StrKey(head[1]);
+        let is_int = match name.in_debug_str() {
+            Some(at) => string_at(self.strings, at) == Some(b"int"),
+            None => name == StrKey::packed(u64::from_le_bytes(*b"int\0\0\0\0\0")),
+        };
+        if is_int {
+            let position = Position { unit: self.number, order: at };
+            self.lane.int = Some((position, key));
+        }
+    }
+
+    /// Reads what has a name, now that every key is known.
+    pub(crate) fn bodies(&mut self) -> Walked<()> {
+        for index in 0..self.memory.bodies.len() {
+            let at = self.memory.bodies[index];
+            let entry = self.look(at as usize)?;
+            let window = self.window(entry.base)?;
+            let start = self.memory.entries.len();
+            let (head, _) = match entry.op.role {
+                Role::NamedEnum => self.values(&entry, window)?,
+                _ => self.members(&entry, window, DEPTH_MAX)?,
+            };
+            let key = self.content(head, start);
+            self.add(key, at, head, start);
+        }
+        Ok(())
+    }
+}
+
+const ARRAY: u64 = Head::new(Kind::Array, false).0 as u64;
+const PROTOTYPE: u64 = Head::new(Kind::FuncProto, false).0 as u64;
+
+fn array_key(target: Key, len: u32) -> Key {
+    let mut hasher = Hasher::new(Head(ARRAY as u32), StrKey::NONE, target.0);
+    hasher.entry(StrKey::NONE, u64::from(len), 0);
+    hasher.key()
+}
+
+fn composite(op: &Op) -> Kind {
+    if op.has(flag::UNION) { Kind::Union } else { Kind::Struct }
+}
+
+#[inline(always)]
+fn head_of(role: Role) -> Head {
+    match role {
+        Role::Const => const { Head::new(Kind::Const, false) },
+        Role::Volatile => const { Head::new(Kind::Volatile, false) },
+        Role::Restrict => const { Head::new(Kind::Restrict, false) },
+        Role::Typedef => const { Head::new(Kind::Typedef, false) },
+        _ => const { Head::new(Kind::Ptr, false) },
+    }
+}

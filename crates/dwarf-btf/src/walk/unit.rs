@@ -1,0 +1,185 @@
+//! One unit: entry by entry, each given to what it is for.
+
+use kmill_btf::Endian;
+
+use crate::class::lane::Lane;
+use crate::dwarf::attrs::{self, Attrs};
+use crate::dwarf::constants::{lang, tag};
+use crate::dwarf::cursor::Cursor;
+use crate::features::Features;
+use crate::serial::variables;
+use crate::unit::load::UnitKind;
+use crate::walk::compile::{Ops, Role, Uncommon, flag};
+use crate::walk::fields::{Big, Little, Order, WINDOW};
+use crate::walk::functions::{Around, Functions};
+use crate::walk::types::{Memory, Types};
+use crate::walk::variables as walked;
+
+/// What a worker keeps from unit to unit.
+#[derive(Debug, Default)]
+pub(crate) struct Walker {
+    ops: Ops,
+    memory: Memory,
+    functions: Functions,
+    variables: Vec<u32>,
+    /// A unit at the end of its section, with room behind it.
+    last: Vec<u8>,
+}
+
+/// What is asked of a unit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'c> {
+    pub(crate) around: Around<'c>,
+    pub(crate) features: &'c Features,
+    pub(crate) variables: &'c variables::Sections<'c>,
+    pub(crate) lang_exclude: &'c [u16],
+}
+
+impl Walker {
+    /// Adds a unit to a lane, unless it is left out. After an error, what it added is to be
+    /// forgotten.
+    pub(crate) fn add(
+        &mut self,
+        lane: &mut Lane,
+        number: u32,
+        wanted: &Wanted<'_>,
+    ) -> Result<UnitKind, Uncommon> {
+        let Around { sections, header, abbrevs, .. } = wanted.around;
+        let data = sections.info.get(header.start..).unwrap_or_default();
+        let end = header.end - header.start;
+        if end > u32::MAX as usize / 2 {
+            return Err(Uncommon);
+        }
+        let mut cursor = Cursor::new(
+            data.get(..end).unwrap_or_default(),
+            header.entries - header.start,
+            sections.endian,
+        );
+        let abbrev = abbrevs.get(cursor.uleb()).ok_or(Uncommon)?;
+        // References of the first entry do not count; the rest is as anywhere.
+        let mut moved = *header;
+        (moved.start, moved.entries, moved.end) = (0, header.entries - header.start, end);
+        let first =
+            Attrs::read(&mut cursor, &moved, abbrevs.specs(abbrev)).map_err(|_| Uncommon)?;
+        let language = attrs::number(first.language);
+        if abbrev.tag != tag::COMPILE_UNIT {
+            return Err(Uncommon);
+        }
+        if wanted.lang_exclude.iter().any(|excluded| u64::from(*excluded) == language) {
+            return Ok(UnitKind::LeftOut);
+        }
+        let is_c =
+            matches!(language, lang::C89 | lang::C | lang::C99 | lang::C11 | lang::ASSEMBLER);
+        // Indexed strings and addresses are for the general way.
+        if !is_c || first.str_offsets_base.is_some() || first.addr_base.is_some() {
+            return Err(Uncommon);
+        }
+        self.ops.compile(abbrevs, header)?;
+        lane.any = true;
+        if !abbrev.has_children {
+            lane.table.begin(number);
+            lane.table.end();
+            return Ok(UnitKind::Encoded);
+        }
+
+        let mut last = std::mem::take(&mut self.last);
+        let data = if data.len() < end + WINDOW + 2 {
+            last.clear();
+            last.extend_from_slice(&data[..end]);
+            last.resize(end + WINDOW + 2, 0);
+            &last[..]
+        } else {
+            data
+        };
+        let result = match sections.endian {
+            Endian::Little => self.walk(lane, number, wanted, data, cursor.at, end, Little),
+            Endian::Big => self.walk(lane, number, wanted, data, cursor.at, end, Big),
+        };
+        self.last = last;
+        result.map(|()| UnitKind::Encoded)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one unit, as it is")]
+    fn walk<O: Order>(
+        &mut self,
+        lane: &mut Lane,
+        number: u32,
+        wanted: &Wanted<'_>,
+        data: &[u8],
+        first: usize,
+        end: usize,
+        order: O,
+    ) -> Result<(), Uncommon> {
+        let Walker { ops, memory, functions, variables, .. } = self;
+        memory.begin(end);
+        functions.begin();
+        variables.clear();
+        lane.table.begin(number);
+        let mut types = Types {
+            data,
+            end,
+            ops,
+            memory,
+            lane,
+            features: wanted.features,
+            strings: &wanted.around.sections.str,
+            number,
+            order,
+        };
+        let any_variables = wanted.variables.any();
+        let address_size = wanted.around.header.encoding.address_size;
+        let mut depth = 1_u32;
+        let mut at = first;
+        while at < end {
+            let (op, start) = types.op(at)?;
+            if op.role == Role::Null {
+                functions.end(depth);
+                depth -= 1;
+                if depth == 0 {
+                    break;
+                }
+                at = start;
+                continue;
+            }
+            let entry = types.entry(op, start)?;
+            let mut next = None;
+            match op.role {
+                Role::Skip | Role::Member | Role::Enumerator | Role::Subrange => {}
+                Role::Call => next = types.sibling(&entry)?,
+                Role::Parameter => functions.parameter(&mut types, at as u32, &entry, depth)?,
+                Role::VarArgs => functions.varargs(depth),
+                Role::Function => {
+                    functions.entry(&mut types, at as u32, &entry, depth + 1, &wanted.around)?;
+                }
+                Role::Variable => {
+                    let candidate = depth == 1
+                        && any_variables
+                        && walked::is_candidate(&types, &entry, wanted.variables, address_size)?;
+                    if candidate {
+                        variables.push(at as u32);
+                    }
+                }
+                Role::Odd | Role::Null => return Err(Uncommon),
+                _ => next = types.turn(at as u32, &entry)?,
+            }
+            at = match next {
+                Some(next) => next,
+                None => {
+                    depth += u32::from(op.has(flag::CHILDREN));
+                    entry.next
+                }
+            };
+        }
+        if at > end {
+            return Err(Uncommon);
+        }
+        types.bodies()?;
+        let Types { memory, lane, .. } = types;
+        if !lane.table.end().is_empty() {
+            return Err(Uncommon);
+        }
+        functions.save(memory, lane, number, &wanted.around)?;
+        let features = wanted.features;
+        walked::add(variables, memory, lane, number, &wanted.around, wanted.variables, features)
+    }
+}
