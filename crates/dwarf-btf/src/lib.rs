@@ -3,11 +3,15 @@
 //! | folder, file | holds |
 //! |---|---|
 //! | [`mod@encode`] | one file from bytes to a blob |
-//! | [`features`] | what may be asked for |
+//! | [`options`], [`features`] | what may be asked for |
 //! | `elf` | sections and symbols, functions, kfuncs |
 //! | `dwarf` | units, abbreviations, forms, locations |
 //! | `unit` | what one unit says: types, functions, variables |
+//! | `class` | types that say the same, over all units: the parallel path |
+//! | `walk` | one unit straight to classes |
 //! | `serial` | the encoding as plainly as it can be said |
+//! | `plan` | what there is to encode |
+//! | [`phases`] | how long it took |
 //! | `machine` | calling conventions |
 //! | [`error`] | what can be wrong |
 
@@ -18,11 +22,15 @@ pub mod encode;
 pub mod error;
 pub mod features;
 mod machine;
+pub mod options;
+pub mod phases;
 mod plan;
 mod serial;
 mod unit;
 mod walk;
 
-pub use encode::{Encoded, Options, encode};
+pub use encode::{Encoded, encode, encode_timed};
 pub use error::EncodeError;
 pub use features::Features;
+pub use options::Options;
+pub use phases::Phases;

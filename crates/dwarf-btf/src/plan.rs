@@ -7,9 +7,9 @@ use crate::dwarf::unit::{self, UnitHeader};
 use crate::elf::functions::ElfFunctions;
 use crate::elf::image::{Image, Symbol};
 use crate::elf::{kfuncs, notes};
-use crate::encode::Options;
 use crate::error::EncodeError;
 use crate::machine;
+use crate::options::Options;
 use crate::unit::load::Context;
 
 /// A file, its units and its functions.

@@ -14,6 +14,7 @@ use crate::class::states::{State, States};
 use crate::dwarf::abbrev::Abbrevs;
 use crate::dwarf::unit::UnitHeader;
 use crate::error::EncodeError;
+use crate::phases::Phases;
 use crate::plan::Plan;
 use crate::serial::functions;
 use crate::serial::variables;
@@ -33,7 +34,12 @@ impl From<Collision> for NoClasses {
 }
 
 /// Encodes all units, or says that this path cannot.
-pub(crate) fn encode(pool: &Pool, plan: &Plan<'_>, btf: Btf) -> Result<Btf, NoClasses> {
+pub(crate) fn encode(
+    pool: &Pool,
+    plan: &Plan<'_>,
+    btf: Btf,
+    phases: &mut Phases,
+) -> Result<Btf, NoClasses> {
     let features = &plan.options.features;
     let mut variables = variables::Sections::new(plan.image, plan.symbols, features);
     let around = Around {
@@ -43,21 +49,26 @@ pub(crate) fn encode(pool: &Pool, plan: &Plan<'_>, btf: Btf) -> Result<Btf, NoCl
         variables: &variables,
         register_params: plan.context.register_params,
     };
-    let lanes = map(pool, plan, &around)?;
-    let mut merged = Merged::new(&lanes)?;
-    let units = merged.mark_uncertain();
-    let again = read_again(pool, plan, units)?;
-    let again = again
-        .iter()
-        .map(|(number, unit)| {
+    let lanes = phases.time("map", || map(pool, plan, &around))?;
+
+    let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
+    let units = phases.time("merge/uncertain", || merged.mark_uncertain());
+    let again = phases.time("merge/read again", || read_again(pool, plan, units))?;
+    let again = phases.time("merge/keys again", || {
+        let keys = again.iter().map(|(number, unit)| {
             let start = plan.headers[*number as usize].start;
             Ok(Again { number: *number, unit, keys: Keys::new(unit, start, &around)? })
-        })
-        .collect::<Result<Vec<_>, NoClasses>>()?;
+        });
+        keys.collect::<Result<Vec<_>, NoClasses>>()
+    })?;
     let prefix = plan.context.kabi_prefix;
-    let mut reduced = reduce::reduce(&merged, &again, btf, plan.sections, prefix)?;
-    let states = states(&merged, &again, &reduced);
-    functions::encode(&mut reduced.btf, states, &plan.functions, features)?;
+    let mut reduced = phases.time("merge/stream", || {
+        reduce::reduce(&merged, &again, btf, plan.sections, prefix)
+    })?;
+    let states = phases.time("merge/states", || states(&merged, &again, &reduced));
+    phases.time("merge/functions", || {
+        functions::encode(&mut reduced.btf, states, &plan.functions, features)
+    })?;
     for (lane, ids) in lanes.iter().zip(&reduced.variables) {
         for (variable, id) in lane.variables.iter().zip(ids) {
             variables.add(variable.section, *id, variable.offset, variable.size);
