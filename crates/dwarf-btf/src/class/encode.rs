@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use kmill_btf::{Btf, TypeId};
 use padata::{Pool, Weight};
 
-use crate::class::from_unit::{self, Around, Keys, NoClasses};
+use crate::class::from_unit::{self, Around, NoClasses};
 use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::merge::{Collision, Merged, Units};
-use crate::class::reduce::{self, Again, Reduced};
+use crate::class::graph::Again;
+use crate::class::reduce::{self, Reduced};
 use crate::class::states::{State, States};
 use crate::dwarf::abbrev::Abbrevs;
 use crate::dwarf::unit::UnitHeader;
@@ -53,14 +54,7 @@ pub(crate) fn encode(
 
     let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
     let units = phases.time("merge/uncertain", || merged.mark_uncertain());
-    let again = phases.time("merge/read again", || read_again(pool, plan, units))?;
-    let again = phases.time("merge/keys again", || {
-        let keys = again.iter().map(|(number, unit)| {
-            let start = plan.headers[*number as usize].start;
-            Ok(Again { number: *number, unit, keys: Keys::new(unit, start, &around)? })
-        });
-        keys.collect::<Result<Vec<_>, NoClasses>>()
-    })?;
+    let again = phases.time("merge/read again", || read_again(pool, plan, &around, units))?;
     let prefix = plan.context.kabi_prefix;
     let mut reduced = phases.time("merge/stream", || {
         reduce::reduce(&merged, &again, btf, plan.sections, prefix)
@@ -135,12 +129,7 @@ fn one(
     let header = &plan.headers[number];
     abbrevs.read(plan.sections, header.abbrev)?;
     if plan.context.kabi_prefix.is_none() {
-        let wanted = Wanted {
-            around: functions_around(plan, header, abbrevs),
-            features: around.features,
-            variables: around.variables,
-            lang_exclude: plan.context.lang_exclude,
-        };
+        let wanted = wanted(plan, around, header, abbrevs);
         let mark = lane.mark();
         match walker.add(lane, number as u32, &wanted) {
             Ok(_) => return Ok(()),
@@ -154,18 +143,24 @@ fn one(
     Ok(())
 }
 
-fn functions_around<'c>(
+fn wanted<'c>(
     plan: &'c Plan<'_>,
+    around: &'c Around<'_>,
     header: &'c UnitHeader,
     abbrevs: &'c Abbrevs,
-) -> walk::functions::Around<'c> {
-    walk::functions::Around {
-        sections: plan.sections,
-        elf: &plan.functions,
-        header,
-        abbrevs,
-        register_params: plan.context.register_params,
-        registers: plan.context.registers,
+) -> Wanted<'c> {
+    Wanted {
+        around: walk::functions::Around {
+            sections: plan.sections,
+            elf: &plan.functions,
+            header,
+            abbrevs,
+            register_params: plan.context.register_params,
+            registers: plan.context.registers,
+        },
+        features: around.features,
+        variables: around.variables,
+        lang_exclude: plan.context.lang_exclude,
     }
 }
 
@@ -187,11 +182,12 @@ fn load<'a>(
 }
 
 /// Reads the units once more that have something uncertain, in their order.
-fn read_again<'a>(
+fn read_again(
     pool: &Pool,
-    plan: &Plan<'a>,
+    plan: &Plan<'_>,
+    around: &Around<'_>,
     units: Units,
-) -> Result<Vec<(u32, Unit<'a>)>, EncodeError> {
+) -> Result<Vec<Again>, NoClasses> {
     let mut numbers: Vec<u32> = match units.all {
         true => (0..plan.headers.len() as u32).collect(),
         false => units.some.into_iter().collect(),
@@ -201,18 +197,28 @@ fn read_again<'a>(
         let header = &plan.headers[*number as usize];
         (header.end - header.start) as u64
     };
-    let read =
-        pool.map(&numbers, weight, Weight::UNLIMITED, Abbrevs::default, |number, abbrevs| {
-            abbrevs.read(plan.sections, plan.headers[*number as usize].abbrev)?;
-            load(plan, *number as usize, abbrevs).map(|unit| unit.map(|unit| (*number, unit)))
-        });
+    let scratch = || (Abbrevs::default(), Walker::default());
+    let read = pool.map(&numbers, weight, Weight::UNLIMITED, scratch, |&number, (abbrevs, walker)| {
+        let header = &plan.headers[number as usize];
+        abbrevs.read(plan.sections, header.abbrev)?;
+        if plan.context.kabi_prefix.is_none() {
+            let wanted = wanted(plan, around, header, abbrevs);
+            if let Ok(again) = walker.again(number, &wanted, plan.functions.all.len()) {
+                return Ok(again);
+            }
+        }
+        match load(plan, number as usize, abbrevs)? {
+            Some(unit) => from_unit::again(number, &unit, header.start, around).map(Some),
+            None => Ok(None),
+        }
+    });
     read.into_iter().filter_map(Result::transpose).collect()
 }
 
 /// Every state of every function, in ids.
 fn states(
     merged: &Merged<'_>,
-    again: &[Again<'_, '_>],
+    again: &[Again],
     reduced: &Reduced,
 ) -> Vec<functions::State> {
     let mut all: Vec<(&States, &State)> = Vec::new();
@@ -229,10 +235,10 @@ fn states(
         if uncertain(state.result) || params.iter().any(|param| uncertain(param.1)) {
             let read = again.iter().find(|read| read.number == state.unit);
             let Some(read) = read else { continue };
-            let function = &read.unit.functions[state.index as usize];
-            let inside = read.unit.params(&function.params).iter();
-            result = reduced.in_unit(merged, read, function.target_id);
-            ids = inside.map(|param| reduced.in_unit(merged, read, param.target_id)).collect();
+            let Some(function) = read.functions.get(&state.index) else { continue };
+            result = reduced.in_unit(merged, read, function.result);
+            let params = function.params.iter();
+            ids = params.map(|param| reduced.in_unit(merged, read, *param)).collect();
         } else {
             result = reduced.resolve(merged, state.result);
             ids = params.iter().map(|param| reduced.resolve(merged, param.1)).collect();

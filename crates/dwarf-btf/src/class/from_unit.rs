@@ -3,16 +3,17 @@
 use kmill_btf::Kind;
 use kmill_btf::format::linkage;
 
+use crate::class::graph::{Again, FunctionNodes, Graph, Node};
 use crate::class::key::{Hasher, Head, Key, StrKey};
 use crate::class::lane::{DeclTag, Lane, Variable};
 use crate::class::states::NewState;
-use crate::class::table::{Confusing, Position, Seen, key_of};
+use crate::class::table::{Position, Seen, key_of};
 use crate::dwarf::sections::Sections;
 use crate::elf::functions::ElfFunctions;
 use crate::error::{EncodeError, Place};
 use crate::features::Features;
 use crate::serial::{functions, variables};
-use crate::unit::model::{CoreId, DieOffset, Shape, Unit, UnitType};
+use crate::unit::model::{CoreId, DieOffset, Function, Shape, Unit, UnitType};
 use crate::unit::rules::{self, Base};
 
 /// Chains of types that are longer are left to the serial path, whose walks have no depth.
@@ -257,55 +258,23 @@ impl<'u, 'a> Keys<'u, 'a> {
         Ok(())
     }
 
-    /// Of types that the unit has twice, those of which structures reach more than one copy: only
-    /// these can both be met in one walk.
-    pub(crate) fn confusing(&self, unit: u32, suspects: Vec<Key>) -> Vec<Confusing> {
-        if suspects.is_empty() {
-            return Vec::new();
+    /// The unit's types as a graph.
+    pub(crate) fn graph(&self) -> Result<Graph, NoClasses> {
+        let mut graph = Graph::default();
+        let mut entries = Vec::new();
+        for (id, ty) in self.unit.iter() {
+            let [head, name, third] = self.words(ty, &mut entries)?;
+            let key = self.key(id);
+            let own = content(head, name, third, &entries);
+            let targets = self.targets(ty).into_iter().map(node);
+            let kind = Head(head as u32).kind();
+            graph.push((self.order(id), kind), (key, own, key != own), targets);
         }
-        // For each type, how many members lead to it without a structure in between.
-        let mut uses = vec![0_u32; self.keys.len()];
-        let mut seen = vec![0_u32; self.keys.len()];
-        let mut stack = Vec::new();
-        let mut round = 0;
-        for (_, ty) in self.unit.iter() {
-            let Shape::Composite { .. } = ty.shape else { continue };
-            for member in self.targets(ty) {
-                round += 1;
-                stack.push(member);
-                while let Some(id) = stack.pop() {
-                    if std::mem::replace(&mut seen[id.0 as usize], round) == round {
-                        continue;
-                    }
-                    uses[id.0 as usize] += 1;
-                    if self.is_reference(id) {
-                        stack.extend(self.unit.get(id).into_iter().flat_map(|ty| self.targets(ty)));
-                    }
-                }
-            }
-        }
-        let confusing = |key: Key| {
-            let uses = self.keys.iter().zip(&uses).filter(|(other, _)| **other == key);
-            let used: Vec<u32> = uses.map(|(_, uses)| *uses).filter(|uses| *uses > 0).collect();
-            let separate = used.iter().all(|uses| *uses == 1) && !self.is_named(key);
-            let several = used.len() > 1 || self.is_named(key);
-            several.then_some(Confusing { key, unit, separate })
-        };
-        suspects.into_iter().filter_map(confusing).collect()
-    }
-
-    /// Whether a key is a name's, or that of a definition behind one: walks start at these too.
-    fn is_named(&self, key: Key) -> bool {
-        let id = self.keys.iter().position(|other| *other == key);
-        let ty = id.and_then(|id| self.unit.get(CoreId(id as u32)));
-        ty.is_none_or(|ty| {
-            let shape = matches!(ty.shape, Shape::Composite { .. } | Shape::Declared { .. });
-            shape && self.name(ty) != StrKey::NONE
-        })
+        Ok(graph)
     }
 
     /// What a type refers to, in the order of its words.
-    pub(crate) fn targets(&self, ty: &UnitType<'_>) -> Vec<CoreId> {
+    fn targets(&self, ty: &UnitType<'_>) -> Vec<CoreId> {
         match &ty.shape {
             Shape::Composite { members, .. } => {
                 unit_members(self.unit, members).map(|member| member.target_id).collect()
@@ -432,10 +401,37 @@ pub(crate) fn add(
     let keys = Keys::new(unit, start, around)?;
     keys.classify(lane, number)?;
     let suspects = lane.table.end();
-    lane.table.confusing.extend(keys.confusing(number, suspects));
+    if !suspects.is_empty() {
+        lane.table.confusing.extend(keys.graph()?.confusing(number, &suspects));
+    }
     tags(lane, number, unit, &keys);
     states(lane, number, unit, &keys, address_size, around);
     variables(lane, number, unit, &keys, address_size, around)
+}
+
+/// The unit as it has to be known when something in it is uncertain.
+pub(crate) fn again(
+    number: u32,
+    unit: &Unit<'_>,
+    start: usize,
+    around: &Around<'_>,
+) -> Result<Again, NoClasses> {
+    let keys = Keys::new(unit, start, around)?;
+    let function = |function: &Function<'_>| {
+        let params = unit.params(&function.params).iter();
+        FunctionNodes {
+            result: node(function.target_id),
+            params: params.map(|param| node(param.target_id)).collect(),
+        }
+    };
+    let functions = (0..).zip(&unit.functions);
+    let functions = functions.map(|(index, entry)| (index, function(entry))).collect();
+    Ok(Again { number, graph: keys.graph()?, functions })
+}
+
+/// The node of a type: they have the order of ids.
+fn node(id: CoreId) -> Node {
+    id.0.checked_sub(1).map_or(Node::VOID, Node)
 }
 
 fn annotations(

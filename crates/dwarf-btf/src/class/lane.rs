@@ -59,6 +59,7 @@ impl Lane {
         Mark {
             table: self.table.mark(),
             ends: self.table.anchor_ends.len(),
+            confusing: self.table.confusing.len(),
             states: self.states.all().len(),
             variables: self.variables.len(),
             int: self.int,
@@ -70,6 +71,7 @@ impl Lane {
     pub(crate) fn forget(&mut self, mark: Mark) {
         self.table.forget(mark.table);
         self.table.anchor_ends.truncate(mark.ends);
+        self.table.confusing.truncate(mark.confusing);
         self.states.forget(mark.states);
         self.variables.truncate(mark.variables);
         (self.int, self.array) = (mark.int, mark.array);
@@ -81,6 +83,7 @@ impl Lane {
 pub(crate) struct Mark {
     table: table::Mark,
     ends: usize,
+    confusing: usize,
     states: usize,
     variables: usize,
     int: Option<(Position, Key)>,

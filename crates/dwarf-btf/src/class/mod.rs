@@ -9,6 +9,7 @@
 
 pub(crate) mod encode;
 pub(crate) mod from_unit;
+pub(crate) mod graph;
 pub(crate) mod key;
 pub(crate) mod lane;
 pub(crate) mod merge;

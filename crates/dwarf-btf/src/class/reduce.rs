@@ -8,27 +8,19 @@ use kmill_btf::format::{Info, int};
 use kmill_btf::{Btf, Kind, StrOff, TypeId, Types};
 use rustc_hash::FxHashMap;
 
-use crate::class::from_unit::Keys;
+use crate::class::graph::{Again, Node};
 use crate::class::key::{Head, Key, StrKey};
 use crate::class::lane::{Lane, Variable};
 use crate::class::merge::{Collision, GlobalId, Merged};
 use crate::class::table::Words;
 use crate::dwarf::sections::Sections;
-use crate::unit::model::{CoreId, Unit};
-
-/// A unit that was read once more, for the copies of what is uncertain.
-pub(crate) struct Again<'u, 'a> {
-    pub(crate) number: u32,
-    pub(crate) unit: &'u Unit<'a>,
-    pub(crate) keys: Keys<'u, 'a>,
-}
 
 /// Something that has a place on the stream.
 #[derive(Clone, Copy, Debug)]
 enum Item {
     Class(GlobalId),
     /// A copy: index of the unit read again, and type.
-    Copy(u32, CoreId),
+    Copy(u32, Node),
     /// The integer that arrays are indexed with.
     Int,
     /// Lane and index.
@@ -182,7 +174,7 @@ fn names(
 /// Builds the stream.
 pub(crate) fn reduce(
     merged: &Merged<'_>,
-    again: &[Again<'_, '_>],
+    again: &[Again],
     mut btf: Btf,
     sections: &Sections<'_>,
     prefix: Option<&[u8]>,
@@ -199,13 +191,10 @@ pub(crate) fn reduce(
         }
     }
     for (number, unit) in (0..).zip(again) {
-        for (id, _) in unit.unit.iter() {
-            let is_uncertain = merged
-                .find(unit.keys.key(id))
-                .is_some_and(|global| merged.all[global.index()].uncertain);
-            if is_uncertain {
-                let place = (unit.number, Phase::Type, unit.keys.order(id));
-                items.push((place, Item::Copy(number, id)));
+        for (node, ty) in unit.graph.iter() {
+            if merged.find(ty.key).is_some_and(|id| merged.all[id.index()].uncertain) {
+                let place = (unit.number, Phase::Type, ty.order);
+                items.push((place, Item::Copy(number, node)));
             }
         }
     }
@@ -227,7 +216,7 @@ pub(crate) fn reduce(
     // Ids follow from the order, so that references can be written in one go.
     let mut reduced = Reduced {
         ids: vec![TypeId::VOID; merged.all.len()],
-        copies: again.iter().map(|unit| vec![TypeId::VOID; unit.unit.types.len() + 1]).collect(),
+        copies: again.iter().map(|unit| vec![TypeId::VOID; unit.graph.len()]).collect(),
         again: again.iter().map(|unit| unit.number).zip(0..).collect(),
         variables: merged
             .lanes
@@ -244,7 +233,7 @@ pub(crate) fn reduce(
         let id = TypeId(next);
         match *item {
             Item::Class(class) => reduced.ids[class.index()] = id,
-            Item::Copy(unit, core) => reduced.copies[unit as usize][core.0 as usize] = id,
+            Item::Copy(unit, node) => reduced.copies[unit as usize][node.0 as usize] = id,
             Item::Int => own_int = id,
             Item::Variable(lane, index) => {
                 let (lane, index) = (lane as usize, index as usize);
@@ -269,15 +258,14 @@ pub(crate) fn reduce(
                 let to = |key| reduced.resolve(merged, key);
                 write(&mut types, merged.words(class), array_index, &reduced.names, to, &mut more);
             }
-            Item::Copy(unit, core) => {
-                reduced.write_copy(
-                    &mut types,
-                    merged,
-                    &again[unit as usize],
-                    core,
-                    array_index,
-                    &mut more,
-                );
+            Item::Copy(unit, node) => {
+                let unit = &again[unit as usize];
+                // The class says what kinds and names there are; which types, the unit does.
+                let Some(ty) = unit.graph.get(node) else { continue };
+                let Some(class) = merged.find(ty.own) else { continue };
+                let mut inside = unit.graph.targets(ty).iter();
+                let to = |_| inside.next().map_or(TypeId::VOID, |to| reduced.in_unit(merged, unit, *to));
+                write(&mut types, merged.words(class), array_index, &reduced.names, to, &mut more);
             }
             Item::Int => {
                 let name = reduced.btf.add_string(b"int");
@@ -317,7 +305,7 @@ impl Reduced {
     pub(crate) fn at(
         &self,
         merged: &Merged<'_>,
-        again: &[Again<'_, '_>],
+        again: &[Again],
         unit: u32,
         key: Key,
         order: u32,
@@ -325,48 +313,24 @@ impl Reduced {
         let uncertain = merged.find(key).is_some_and(|id| merged.all[id.index()].uncertain);
         let read = self.again.get(&unit).filter(|_| uncertain).map(|index| &again[*index as usize]);
         let Some(read) = read else { return self.resolve(merged, key) };
-        let id = read.unit.iter().map(|(id, _)| id).find(|id| read.keys.order(*id) == order);
-        id.map_or(TypeId::VOID, |id| self.copy(unit, id))
-    }
-
-    /// The id of a copy in a unit that was read again.
-    fn copy(&self, unit: u32, id: CoreId) -> TypeId {
-        let copies = self.again.get(&unit).map(|index| &self.copies[*index as usize]);
-        copies.map_or(TypeId::VOID, |copies| copies[id.0 as usize])
+        self.in_unit(merged, read, read.graph.at(order))
     }
 
     /// The id of a type of a unit that was read again: its copy, or its class.
-    pub(crate) fn in_unit(&self, merged: &Merged<'_>, unit: &Again<'_, '_>, id: CoreId) -> TypeId {
-        match self.copy(unit.number, id) {
-            TypeId::VOID => self.resolve(merged, unit.keys.key(id)),
+    pub(crate) fn in_unit(&self, merged: &Merged<'_>, unit: &Again, node: Node) -> TypeId {
+        let Some(ty) = unit.graph.get(node) else { return TypeId::VOID };
+        let copies = self.again.get(&unit.number).map(|index| &self.copies[*index as usize]);
+        match copies.map_or(TypeId::VOID, |copies| copies[node.0 as usize]) {
+            TypeId::VOID => self.resolve(merged, ty.key),
             copy => copy,
         }
-    }
-
-    fn write_copy(
-        &self,
-        types: &mut Types,
-        merged: &Merged<'_>,
-        unit: &Again<'_, '_>,
-        id: CoreId,
-        array_index: TypeId,
-        more: &mut Vec<u32>,
-    ) {
-        // The words say what kinds and names there are; which types, the unit says itself.
-        let Some(ty) = unit.unit.get(id) else { return };
-        let mut entries = Vec::new();
-        let Ok(head) = unit.keys.words(ty, &mut entries) else { return };
-        let words: Vec<u64> = head.into_iter().chain(entries.into_iter().flatten()).collect();
-        let mut inside = unit.keys.targets(ty).into_iter();
-        let to = |_| inside.next().map_or(TypeId::VOID, |id| self.in_unit(merged, unit, id));
-        write(types, Words(&words), array_index, &self.names, to, more);
     }
 
     fn write_variable(
         &self,
         types: &mut Types,
         merged: &Merged<'_>,
-        again: &[Again<'_, '_>],
+        again: &[Again],
         variable: &Variable,
     ) {
         let (unit, order) = (variable.unit, variable.target_order);

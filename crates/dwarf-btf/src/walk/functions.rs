@@ -7,6 +7,7 @@
 use kmill_btf::Kind;
 use rustc_hash::FxHashMap;
 
+use crate::class::graph::{FunctionNodes, Graph, Node};
 use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::states::NewState;
@@ -227,6 +228,29 @@ impl Functions {
             }
         }
         Ok(())
+    }
+
+    /// The types of every function that may have been saved, by number.
+    pub(crate) fn nodes(&self, memory: &Memory, graph: &Graph) -> FxHashMap<u32, FunctionNodes> {
+        let node = |at: u32| if at == 0 { Node::VOID } else { graph.at(at) };
+        let saved = self.all.iter().filter(|function| function.elf.is_some() && !function.declared);
+        let nodes = |function: &Function| {
+            let origin = self.origin(memory, function.origin).ok();
+            let result = match function.result {
+                0 => origin.map_or(0, |origin| origin.result),
+                result => result,
+            };
+            let first = function.first as usize;
+            let params = self.params[first..first + function.params as usize].iter().map(|param| {
+                let origin = self.parameter_at(memory, param.origin).ok();
+                match param.ty {
+                    0 => node(origin.map_or(0, |origin| self.params[origin].ty)),
+                    ty => node(ty),
+                }
+            });
+            FunctionNodes { result: node(result), params: params.collect() }
+        };
+        saved.map(|function| (function.index, nodes(function))).collect()
     }
 
     fn origin(&self, memory: &Memory, at: u32) -> Result<Function, Uncommon> {

@@ -1,7 +1,9 @@
 //! One unit: entry by entry, each given to what it is for.
 
 use kmill_btf::Endian;
+use rustc_hash::FxHashMap;
 
+use crate::class::graph::{Again, Graph};
 use crate::class::lane::Lane;
 use crate::dwarf::attrs::{self, Attrs};
 use crate::dwarf::constants::{lang, tag};
@@ -43,6 +45,32 @@ impl Walker {
         lane: &mut Lane,
         number: u32,
         wanted: &Wanted<'_>,
+    ) -> Result<UnitKind, Uncommon> {
+        self.read(lane, number, wanted, None)
+    }
+
+    /// A unit as it has to be known when something in it is uncertain. `functions` is how many
+    /// the file has.
+    pub(crate) fn again(
+        &mut self,
+        number: u32,
+        wanted: &Wanted<'_>,
+        functions: usize,
+    ) -> Result<Option<Again>, Uncommon> {
+        let mut lane = Lane::new(functions);
+        let mut again = Again { number, graph: Graph::default(), functions: FxHashMap::default() };
+        match self.read(&mut lane, number, wanted, Some(&mut again))? {
+            UnitKind::Encoded => Ok(Some(again)),
+            UnitKind::LeftOut => Ok(None),
+        }
+    }
+
+    fn read(
+        &mut self,
+        lane: &mut Lane,
+        number: u32,
+        wanted: &Wanted<'_>,
+        again: Option<&mut Again>,
     ) -> Result<UnitKind, Uncommon> {
         let Around { sections, header, abbrevs, .. } = wanted.around;
         let data = sections.info.get(header.start..).unwrap_or_default();
@@ -92,8 +120,8 @@ impl Walker {
             data
         };
         let result = match sections.endian {
-            Endian::Little => self.walk(lane, number, wanted, data, cursor.at, end, Little),
-            Endian::Big => self.walk(lane, number, wanted, data, cursor.at, end, Big),
+            Endian::Little => self.walk(lane, number, wanted, data, (cursor.at, end), Little, again),
+            Endian::Big => self.walk(lane, number, wanted, data, (cursor.at, end), Big, again),
         };
         self.last = last;
         result.map(|()| UnitKind::Encoded)
@@ -106,9 +134,9 @@ impl Walker {
         number: u32,
         wanted: &Wanted<'_>,
         data: &[u8],
-        first: usize,
-        end: usize,
+        (first, end): (usize, usize),
         order: O,
+        again: Option<&mut Again>,
     ) -> Result<(), Uncommon> {
         let Walker { ops, memory, functions, variables, .. } = self;
         memory.begin(end);
@@ -174,11 +202,21 @@ impl Walker {
             return Err(Uncommon);
         }
         types.bodies()?;
+        let suspects = types.lane.table.end();
+        let mut graph = None;
+        if again.is_some() || !suspects.is_empty() {
+            graph = Some(types.graph()?);
+        }
         let Types { memory, lane, .. } = types;
-        if !lane.table.end().is_empty() {
-            return Err(Uncommon);
+        if let Some(graph) = &graph {
+            lane.table.confusing.extend(graph.confusing(number, &suspects));
         }
         functions.save(memory, lane, number, &wanted.around)?;
+        if let (Some(again), Some(graph)) = (again, graph) {
+            again.functions = functions.nodes(memory, &graph);
+            again.graph = graph;
+            return Ok(());
+        }
         let features = wanted.features;
         walked::add(variables, memory, lane, number, &wanted.around, wanted.variables, features)
     }
