@@ -81,7 +81,7 @@ impl<'l> Merged<'l> {
             class: id,
             winner: class.winner,
             first: class.first,
-            in_several: class.in_several,
+            in_several: self.lanes[lane as usize].table.in_several(class),
             uncertain: false,
         };
         let next = GlobalId(self.all.len() as u32);

@@ -10,6 +10,7 @@
 pub(crate) mod encode;
 pub(crate) mod from_unit;
 pub(crate) mod graph;
+pub(crate) mod index;
 pub(crate) mod key;
 pub(crate) mod lane;
 pub(crate) mod merge;

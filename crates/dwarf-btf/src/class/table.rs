@@ -5,6 +5,7 @@
 
 use kmill_btf::Kind;
 
+use crate::class::index::{Index, Touch};
 use crate::class::key::{Hasher, Head, Key, StrKey};
 
 /// An index of a class in its table.
@@ -34,8 +35,6 @@ pub(crate) struct Class {
     pub(crate) winner: Position,
     /// Where its strings are first.
     pub(crate) first: u32,
-    /// More than one unit has it.
-    pub(crate) in_several: bool,
     /// The stamp of the last unit that has it twice.
     twice_in: u32,
     start: u32,
@@ -96,14 +95,6 @@ impl<'t> Words<'t> {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    key: Key,
-    class: u32,
-    /// When it was last touched.
-    stamp: u32,
-}
-
 /// A class of which a unit has several copies, more than one of them within structures.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Confusing {
@@ -136,7 +127,7 @@ pub(crate) struct Mark {
     classes: usize,
     words: usize,
     anchors: usize,
-    slots: usize,
+    places: usize,
 }
 
 /// What a look into the table found.
@@ -151,7 +142,7 @@ pub(crate) enum Seen {
 /// The classes of one worker.
 #[derive(Debug)]
 pub(crate) struct Table {
-    slots: Vec<Slot>,
+    index: Index,
     classes: Vec<Class>,
     words: Vec<u64>,
     /// The unit that is read.
@@ -170,7 +161,7 @@ pub(crate) struct Table {
 impl Default for Table {
     fn default() -> Self {
         Table {
-            slots: vec![Slot::default(); 1 << 12],
+            index: Index::default(),
             classes: Vec::new(),
             words: Vec::new(),
             unit: 0,
@@ -195,8 +186,12 @@ impl Table {
 
     /// A class, when there is one of that key.
     pub(crate) fn find(&self, key: Key) -> Option<ClassId> {
-        let slot = self.slots[self.place(key)];
-        (slot.key == key).then_some(ClassId(slot.class))
+        self.index.find(key).map(ClassId)
+    }
+
+    /// Whether more than one unit has a class.
+    pub(crate) fn in_several(&self, class: &Class) -> bool {
+        self.index.in_several(class.key)
     }
 
     pub(crate) fn get(&self, id: ClassId) -> &Class {
@@ -210,33 +205,18 @@ impl Table {
         self.twice.clear();
     }
 
-    fn place(&self, key: Key) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut at = key.0 as usize & mask;
-        loop {
-            let slot = &self.slots[at];
-            if slot.key == key || slot.key == Key::UNSET {
-                return at;
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
     /// Notes that this unit has a type of that key at `order`.
+    #[inline(always)]
     pub(crate) fn touch(&mut self, key: Key, order: u32) -> Seen {
-        let at = self.place(key);
-        let slot = &mut self.slots[at];
-        if slot.key == Key::UNSET {
-            return Seen::Never;
+        match self.index.touch(key, self.stamp) {
+            Touch::Never => Seen::Never,
+            Touch::First => Seen::Before,
+            Touch::Again(slot) => {
+                let class = self.index.class(slot);
+                self.again(class, order);
+                Seen::Before
+            }
         }
-        let before = std::mem::replace(&mut slot.stamp, self.stamp);
-        let class = slot.class;
-        if before == self.stamp {
-            self.again(class, order);
-        } else {
-            self.classes[class as usize].in_several = true;
-        }
-        Seen::Before
     }
 
     #[cold]
@@ -262,12 +242,8 @@ impl Table {
         head: [u64; HEAD],
         entries: impl IntoIterator<Item = [u64; ENTRY]>,
     ) {
-        if (self.classes.len() + 1) * 2 > self.slots.len() {
-            self.grow();
-        }
         let class = self.classes.len() as u32;
-        let at = self.place(key);
-        self.slots[at] = Slot { key, class, stamp: self.stamp };
+        self.index.insert(key, class, self.stamp);
         let start = self.words.len() as u32;
         self.words.extend_from_slice(&head);
         for entry in entries {
@@ -277,22 +253,10 @@ impl Table {
             key,
             winner: Position { unit: self.unit, order },
             first: order,
-            in_several: false,
             twice_in: 0,
             start,
             len: self.words.len() as u32 - start,
         });
-    }
-
-    fn grow(&mut self) {
-        let old = std::mem::take(&mut self.slots);
-        self.slots = vec![Slot::default(); old.len() * 2];
-        for slot in old {
-            if slot.key != Key::UNSET {
-                let at = self.place(slot.key);
-                self.slots[at] = slot;
-            }
-        }
     }
 
     /// Notes an anchor: its definition or declaration is an entry of this unit.
@@ -301,7 +265,7 @@ impl Table {
         if self.touch(key, order) == Seen::Never {
             self.insert(key, order, [ANCHOR, name.0, kind as u64], []);
         }
-        let class = self.slots[self.place(key)].class;
+        let class = self.index.find(key).unwrap_or(0);
         self.anchors.push(Anchored(class | if defines { Anchored::DEFINES } else { 0 }));
         key
     }
@@ -318,27 +282,19 @@ impl Table {
             classes: self.classes.len(),
             words: self.words.len(),
             anchors: self.anchors.len(),
-            slots: self.slots.len(),
+            places: self.index.places(),
         }
     }
 
     /// Forgets what a unit added since it began.
     pub(crate) fn forget(&mut self, mark: Mark) {
-        if self.slots.len() == mark.slots {
-            // The last that came into a chain of places is its end.
-            for index in (mark.classes..self.classes.len()).rev() {
-                let at = self.place(self.classes[index].key);
-                self.slots[at] = Slot::default();
+        if self.index.places() == mark.places {
+            for class in self.classes.drain(mark.classes..).rev() {
+                self.index.remove_last(class.key);
             }
-            self.classes.truncate(mark.classes);
         } else {
             self.classes.truncate(mark.classes);
-            self.slots.fill(Slot::default());
-            for class in 0..self.classes.len() {
-                let key = self.classes[class].key;
-                let at = self.place(key);
-                self.slots[at] = Slot { key, class: class as u32, stamp: 0 };
-            }
+            self.index.rebuild(self.classes.iter().map(|class| class.key));
         }
         self.words.truncate(mark.words);
         self.anchors.truncate(mark.anchors);
@@ -349,7 +305,7 @@ impl Table {
 
     /// Notes a structure without a name, whose class is there.
     pub(crate) fn anonymous(&mut self, key: Key) {
-        let class = self.slots[self.place(key)].class;
+        let class = self.index.find(key).unwrap_or(0);
         self.anchors.push(Anchored(class | Anchored::DEFINES));
     }
 
