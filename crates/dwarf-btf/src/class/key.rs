@@ -122,6 +122,7 @@ impl Key {
     }
 
     /// The anchor of a structure, union or enumeration of that name.
+    #[inline(always)]
     pub(crate) fn anchor(kind: Kind, name: StrKey) -> Key {
         Key::of_hash(fold(name.0 ^ P[4], kind as u64 ^ P[5]))
     }
@@ -140,6 +141,7 @@ const P: [u64; 8] = [
 ];
 
 /// The two halves of a product, on top of each other.
+#[inline(always)]
 pub(crate) const fn fold(a: u64, b: u64) -> u64 {
     let product = a as u128 * b as u128;
     (product >> 64) as u64 ^ product as u64
@@ -154,20 +156,46 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
+    #[inline(always)]
     pub(crate) fn new(head: Head, name: StrKey, third: u64) -> Hasher {
-        let first = fold(u64::from(head.0) ^ P[0], name.0 ^ P[1]);
-        Hasher { sum: first ^ fold(third ^ P[2], P[3] ^ u64::from(head.0)), place: P[6] }
+        let head = u64::from(head.0).wrapping_mul(P[3]);
+        Hasher { sum: fold(name.0.wrapping_add(head) ^ P[0], third ^ P[2] ^ head), place: P[6] }
+    }
+
+    /// Entries first, for a head that they decide on.
+    #[inline(always)]
+    pub(crate) fn entries() -> Hasher {
+        Hasher { sum: 0, place: P[6] }
+    }
+
+    /// The key of a head and the entries so far.
+    #[inline(always)]
+    pub(crate) fn with_head(self, head: Head, name: StrKey, third: u64) -> Key {
+        let sum = Hasher::new(head, name, third).sum;
+        Hasher { sum: self.sum.wrapping_add(sum), place: self.place }.key()
     }
 
     /// One member, value or parameter. Its place counts.
+    #[inline(always)]
     pub(crate) fn entry(&mut self, name: StrKey, value: u64, more: u64) {
         self.place = self.place.wrapping_add(P[7]);
         let a = name.0.wrapping_add(more.rotate_left(32)) ^ self.place;
         self.sum = self.sum.wrapping_add(fold(a, value ^ P[1]));
     }
 
+    /// The key of a type without entries.
+    #[inline(always)]
+    pub(crate) fn plain(self) -> Key {
+        Key::of_hash(self.sum)
+    }
+
+    /// The key of a type with entries, if only none.
+    #[inline(always)]
     pub(crate) fn key(self) -> Key {
-        Key::of_hash(fold(self.sum ^ P[5], P[0]))
+        match self.place {
+            place if place == P[6] => self.plain(),
+            place => Key::of_hash(fold(self.sum ^ P[5], place)),
+        }
     }
 }
 

@@ -382,5 +382,5 @@ pub(crate) fn is_reference(kind: Kind) -> bool {
 
 /// Key of a type that has no entries.
 pub(crate) fn key_of(head: Head, name: StrKey, third: u64) -> Key {
-    Hasher::new(head, name, third).key()
+    Hasher::new(head, name, third).plain()
 }

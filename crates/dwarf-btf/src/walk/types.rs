@@ -197,7 +197,14 @@ impl<'w, O: Order> Types<'w, O> {
         Ok(entry)
     }
 
+    #[inline(never)]
     pub(crate) fn look(&self, at: usize) -> Walked<Entry<'w>> {
+        self.look_here(at)
+    }
+
+    /// The same, for loops that look at little else.
+    #[inline(always)]
+    fn look_here(&self, at: usize) -> Walked<Entry<'w>> {
         let (op, start) = self.op(at)?;
         self.entry(op, start)
     }
@@ -315,18 +322,10 @@ impl<'w, O: Order> Types<'w, O> {
             Role::NamedEnum if name != StrKey::NONE => Key::anchor(Kind::Enum, name),
             Role::Base => {
                 let [head, name, third] = self.base(&entry, window)?;
-                Hasher::new(Head(head as u32), StrKey(name), third).key()
+                Hasher::new(Head(head as u32), StrKey(name), third).plain()
             }
-            Role::Anonymous | Role::AnonymousEnum => {
-                let start = self.memory.entries.len();
-                let (head, _) = match op.role {
-                    Role::Anonymous => self.members(&entry, window, depth)?,
-                    _ => self.values(&entry, window)?,
-                };
-                let key = self.content(head, start);
-                self.memory.entries.truncate(start);
-                key
-            }
+            Role::Anonymous => self.members_key(&entry, window, depth)?.0,
+            Role::AnonymousEnum => self.values_key(&entry, window)?.0,
             Role::Pointer | Role::Const | Role::Volatile | Role::Restrict | Role::Typedef => {
                 let target = self.hash_target(&entry, window, depth + 1)?;
                 Hasher::new(head_of(op.role), name, target.0).key()
@@ -337,12 +336,8 @@ impl<'w, O: Order> Types<'w, O> {
                 array_key(target, len)
             }
             Role::Prototype => {
-                let start = self.memory.entries.len();
                 let result = self.hash_target(&entry, window, depth + 1)?;
-                self.params(&entry, depth)?;
-                let key = self.content([PROTOTYPE, 0, result.0], start);
-                self.memory.entries.truncate(start);
-                key
+                self.params_key(&entry, result, depth)?
             }
             _ => return Err(Uncommon),
         };
@@ -374,15 +369,13 @@ impl<'w, O: Order> Types<'w, O> {
                 key
             }
             Role::Prototype => {
-                let start = self.memory.entries.len();
                 let result = self.target(entry, window, depth)?;
-                // What it refers to is added in order, and only then read for its key.
-                let behind = self.add_params(entry, depth)?;
-                self.params(entry, depth)?;
+                let (key, behind) = self.add_params(entry, result, depth)?;
                 end = Some(behind);
-                let head = [PROTOTYPE, 0, result.0];
-                let key = self.content(head, start);
-                self.add(key, at, head, start);
+                if self.lane.table.touch(key, at) == Seen::Never {
+                    self.params_entries(entry)?;
+                    self.insert(key, at, [PROTOTYPE, 0, result.0]);
+                }
                 key
             }
             role => {
@@ -406,21 +399,9 @@ impl<'w, O: Order> Types<'w, O> {
         Ok((key, end))
     }
 
-    /// Adds a class that has the entries from `start` on, which are dropped.
-    fn add(&mut self, key: Key, at: u32, head: [u64; 3], start: usize) {
-        if self.lane.table.touch(key, at) == Seen::Never {
-            let entries = self.memory.entries[start..].iter().copied();
-            self.lane.table.insert(key, at, head, entries);
-        }
-        self.memory.entries.truncate(start);
-    }
-
-    fn content(&self, head: [u64; 3], start: usize) -> Key {
-        let mut hasher = Hasher::new(Head(head[0] as u32), StrKey(head[1]), head[2]);
-        for &[name, value, more] in &self.memory.entries[start..] {
-            hasher.entry(StrKey(name), value, more);
-        }
-        hasher.key()
+    /// Adds a class that nobody had, with the entries that were read for it.
+    fn insert(&mut self, key: Key, at: u32, head: [u64; 3]) {
+        self.lane.table.insert(key, at, head, self.memory.entries.drain(..));
     }
 
     /// The first child of an entry, when it has any.
@@ -456,26 +437,40 @@ impl<'w, O: Order> Types<'w, O> {
         }
     }
 
-    /// Adds what the parameters of a prototype refer to. Says where it ends.
-    fn add_params(&mut self, entry: &Entry<'_>, depth: u32) -> Walked<usize> {
-        let Some(mut at) = self.inside(entry) else { return Ok(entry.next) };
+    /// Adds what the parameters of a prototype refer to, in order. Says its key and where it ends.
+    #[inline(always)]
+    fn add_params(&mut self, entry: &Entry<'_>, result: Key, depth: u32) -> Walked<(Key, usize)> {
+        let mut hasher = Hasher::new(Head(PROTOTYPE as u32), StrKey::NONE, result.0);
+        let Some(mut at) = self.inside(entry) else { return Ok((hasher.key(), entry.next)) };
+        let mut varargs = false;
         loop {
-            let child = self.look(at)?;
+            let child = self.look_here(at)?;
             at = child.next;
             match child.op.role {
-                Role::Null => return Ok(at),
                 Role::Parameter if !child.op.has(flag::CHILDREN) => {
                     let window = self.window(child.base)?;
-                    self.target(&child, window, depth)?;
+                    let name = self.name(&child, window);
+                    let key = self.target(&child, window, depth)?;
+                    hasher.entry(name, key.0, 0);
                 }
-                Role::VarArgs if !child.op.has(flag::CHILDREN) => {}
+                Role::Null => break,
+                Role::VarArgs if !child.op.has(flag::CHILDREN) => varargs = true,
                 _ => return Err(Uncommon),
             }
         }
+        if varargs {
+            hasher.entry(StrKey::NONE, Key::VOID.0, 0);
+        }
+        Ok((hasher.key(), at))
     }
 
-    /// The parameters of a prototype, as entries.
-    fn params(&mut self, entry: &Entry<'_>, depth: u32) -> Walked<()> {
+    /// The parameters of a prototype, each given to `see`; nothing is added.
+    fn params(
+        &mut self,
+        entry: &Entry<'_>,
+        depth: u32,
+        mut see: impl FnMut(&mut Memory, StrKey, Key),
+    ) -> Walked<()> {
         let Some(mut at) = self.inside(entry) else { return Ok(()) };
         let mut varargs = false;
         loop {
@@ -487,24 +482,36 @@ impl<'w, O: Order> Types<'w, O> {
                     let window = self.window(child.base)?;
                     let name = self.name(&child, window);
                     let key = self.hash_target(&child, window, depth + 1)?;
-                    self.memory.entries.push([name.0, key.0, 0]);
+                    see(self.memory, name, key);
                 }
                 Role::VarArgs if !child.op.has(flag::CHILDREN) => varargs = true,
                 _ => return Err(Uncommon),
             }
         }
         if varargs {
-            self.memory.entries.push([0, Key::VOID.0, 0]);
+            see(self.memory, StrKey::NONE, Key::VOID);
         }
         Ok(())
     }
 
-    /// The head of a structure or union, and its members as entries. Says where it ends.
+    fn params_key(&mut self, entry: &Entry<'_>, result: Key, depth: u32) -> Walked<Key> {
+        let mut hasher = Hasher::new(Head(PROTOTYPE as u32), StrKey::NONE, result.0);
+        self.params(entry, depth, |_, name, key| hasher.entry(name, key.0, 0))?;
+        Ok(hasher.key())
+    }
+
+    fn params_entries(&mut self, entry: &Entry<'_>) -> Walked<()> {
+        self.params(entry, DEPTH_MAX, |memory, name, key| memory.entries.push([name.0, key.0, 0]))
+    }
+
+    /// The head of a structure or union, and its members, each given to `see`. Says where it ends.
+    #[inline(always)]
     fn members(
         &mut self,
         entry: &Entry<'_>,
         window: &Window,
         depth: u32,
+        mut see: impl FnMut(&mut Memory, StrKey, u64, u64),
     ) -> Walked<([u64; 3], usize)> {
         let name = self.name(entry, window);
         let size = self.number(entry, window) & 0xffff_ffff;
@@ -513,11 +520,10 @@ impl<'w, O: Order> Types<'w, O> {
         let mut at = entry.next;
         if entry.op.has(flag::CHILDREN) {
             loop {
-                let child = self.look(at)?;
+                let child = self.look_here(at)?;
                 at = child.next;
                 let op = child.op;
                 match op.role {
-                    Role::Null => break,
                     Role::Member if !op.has(flag::CHILDREN) && op.ty.is_there() => {
                         let window = self.window(child.base)?;
                         let key = self.hash_target(&child, window, depth + 1)?;
@@ -527,14 +533,34 @@ impl<'w, O: Order> Types<'w, O> {
                         let name = self.name(&child, window);
                         let (offset, is_bit_field) = self.member_word(&child, window, is_union)?;
                         bit_fields |= is_bit_field;
-                        self.memory.entries.push([name.0, key.0, u64::from(offset)]);
+                        see(self.memory, name, key.0, u64::from(offset));
                     }
+                    Role::Null => break,
                     _ => return Err(Uncommon),
                 }
             }
         }
         let head = Head::new(composite(entry.op), bit_fields);
         Ok(([u64::from(head.0), name.0, size], at))
+    }
+
+    /// The key of a structure or union, and where it ends.
+    #[inline(never)]
+    fn members_key(&mut self, entry: &Entry<'_>, window: &Window, depth: u32) -> Walked<(Key, usize)> {
+        // The head comes last: members say whether it is one with bit fields.
+        let mut hasher = Hasher::entries();
+        let see = |_: &mut Memory, name, key, offset| hasher.entry(name, key, offset);
+        let (head, end) = self.members(entry, window, depth, see)?;
+        Ok((hasher.with_head(Head(head[0] as u32), StrKey(head[1]), head[2]), end))
+    }
+
+    /// The head of a structure or union, and its members as entries.
+    #[inline(never)]
+    fn members_entries(&mut self, entry: &Entry<'_>, window: &Window) -> Walked<[u64; 3]> {
+        let see = |memory: &mut Memory, name: StrKey, key, offset| {
+            memory.entries.push([name.0, key, offset]);
+        };
+        Ok(self.members(entry, window, DEPTH_MAX, see)?.0)
     }
 
     #[inline(always)]
@@ -554,8 +580,14 @@ impl<'w, O: Order> Types<'w, O> {
         rules::member(is_union, bits, size).map_err(|_| Uncommon)
     }
 
-    /// The head of an enumeration, and its values as entries. Says where it ends.
-    fn values(&mut self, entry: &Entry<'_>, window: &Window) -> Walked<([u64; 3], usize)> {
+    /// The head of an enumeration, and its values, each given to `see`. Says where it ends.
+    #[inline(always)]
+    fn values(
+        &mut self,
+        entry: &Entry<'_>,
+        window: &Window,
+        mut see: impl FnMut(&mut Memory, StrKey, u64),
+    ) -> Walked<([u64; 3], usize)> {
         let name = self.name(entry, window);
         let size = self.number(entry, window);
         let bits = if size == 0 { 32 } else { size.saturating_mul(8) };
@@ -565,28 +597,45 @@ impl<'w, O: Order> Types<'w, O> {
         let mut at = entry.next;
         if entry.op.has(flag::CHILDREN) {
             loop {
-                let child = self.look(at)?;
+                let child = self.look_here(at)?;
                 at = child.next;
                 match child.op.role {
-                    Role::Null => break,
                     Role::Enumerator if !child.op.has(flag::CHILDREN) => {
                         let window = self.window(child.base)?;
                         let label = self.name(&child, window);
                         let value = self.number(&child, window);
-                        let value =
-                            rules::value(kind, value, self.features).map_err(|_| Uncommon)?;
+                        let value = rules::value(kind, value, self.features).map_err(|_| Uncommon)?;
                         if label == StrKey::NONE {
                             return Err(Uncommon);
                         }
                         is_signed |= value.1;
-                        self.memory.entries.push([label.0, value.0, 0]);
+                        see(self.memory, label, value.0);
                     }
+                    Role::Null => break,
                     _ => return Err(Uncommon),
                 }
             }
         }
         let head = Head::new(kind, is_signed);
         Ok(([u64::from(head.0), name.0, u64::from(size)], at))
+    }
+
+    /// The key of an enumeration, and where it ends.
+    #[inline(never)]
+    fn values_key(&mut self, entry: &Entry<'_>, window: &Window) -> Walked<(Key, usize)> {
+        let mut hasher = Hasher::entries();
+        let see = |_: &mut Memory, name, value| hasher.entry(name, value, 0);
+        let (head, end) = self.values(entry, window, see)?;
+        Ok((hasher.with_head(Head(head[0] as u32), StrKey(head[1]), head[2]), end))
+    }
+
+    /// The head of an enumeration, and its values as entries.
+    #[inline(never)]
+    fn values_entries(&mut self, entry: &Entry<'_>, window: &Window) -> Walked<[u64; 3]> {
+        let see = |memory: &mut Memory, name: StrKey, value| {
+            memory.entries.push([name.0, value, 0]);
+        };
+        Ok(self.values(entry, window, see)?.0)
     }
 
     fn names_signed_base(&self, entry: &Entry<'_>, window: &Window) -> Walked<bool> {
@@ -673,29 +722,46 @@ impl<'w, O: Order> Types<'w, O> {
     fn unnamed(&mut self, at: u32, entry: &Entry<'w>) -> Walked<Option<usize>> {
         let op = entry.op;
         let window = self.window(entry.base)?;
-        let start = self.memory.entries.len();
-        let (head, end) = match op.role {
+        let (key, end) = match op.role {
             Role::Base if op.has(flag::CHILDREN) => return Err(Uncommon),
-            Role::Base => (self.base(entry, window)?, entry.next),
-            Role::Anonymous => self.members(entry, window, 0)?,
-            Role::AnonymousEnum => self.values(entry, window)?,
+            Role::Base => {
+                let [head, name, third] = self.base(entry, window)?;
+                let key = Hasher::new(Head(head as u32), StrKey(name), third).plain();
+                if self.lane.int.is_none() {
+                    self.int(at, StrKey(name), key);
+                }
+                (key, entry.next)
+            }
+            Role::Anonymous => self.members_key(entry, window, 0)?,
+            Role::AnonymousEnum => self.values_key(entry, window)?,
             _ => return Err(Uncommon),
         };
-        let key = self.content(head, start);
-        self.add(key, at, head, start);
+        self.whole(at, entry, key)?;
         self.memory.set(at, key.0);
-        match op.role {
-            Role::Base if self.lane.int.is_none() => self.int(at, head, key),
-            Role::Anonymous => self.lane.table.anonymous(key),
-            _ => {}
+        if op.role == Role::Anonymous {
+            self.lane.table.anonymous(key);
         }
         Ok(Some(end))
     }
 
+    /// Adds a type whose key is that of its content.
+    #[inline(always)]
+    fn whole(&mut self, at: u32, entry: &Entry<'_>, key: Key) -> Walked<()> {
+        if self.lane.table.touch(key, at) == Seen::Never {
+            let window = self.window(entry.base)?;
+            let head = match entry.op.role {
+                Role::Base => self.base(entry, window)?,
+                Role::NamedEnum | Role::AnonymousEnum => self.values_entries(entry, window)?,
+                _ => self.members_entries(entry, window)?,
+            };
+            self.insert(key, at, head);
+        }
+        Ok(())
+    }
+
     /// Whether a base type is the one that arrays are indexed with; asked until one is.
     #[cold]
-    fn int(&mut self, at: u32, head: [u64; 3], key: Key) {
-        let name = StrKey(head[1]);
+    fn int(&mut self, at: u32, name: StrKey, key: Key) {
         let is_int = match name.in_debug_str() {
             Some(at) => string_at(self.strings, at) == Some(b"int"),
             None => name == StrKey::packed(u64::from_le_bytes(*b"int\0\0\0\0\0")),
@@ -766,14 +832,11 @@ impl<'w, O: Order> Types<'w, O> {
                     (Kind::Fwd, Hasher::new(head, name, 0).key())
                 }
                 Role::Named | Role::NamedEnum => {
-                    let start = self.memory.entries.len();
-                    let (head, _) = match op.role {
-                        Role::NamedEnum => self.values(&entry, window)?,
-                        _ => self.members(&entry, window, DEPTH_MAX)?,
+                    let (own, _) = match op.role {
+                        Role::NamedEnum => self.values_key(&entry, window)?,
+                        _ => self.members_key(&entry, window, DEPTH_MAX)?,
                     };
-                    let own = self.content(head, start);
-                    self.memory.entries.truncate(start);
-                    (Head(head[0] as u32).kind(), own)
+                    (if op.role == Role::NamedEnum { Kind::Enum } else { composite(op) }, own)
                 }
                 _ => return Err(Uncommon),
             };
@@ -788,13 +851,11 @@ impl<'w, O: Order> Types<'w, O> {
             let at = self.memory.bodies[index];
             let entry = self.look(at as usize)?;
             let window = self.window(entry.base)?;
-            let start = self.memory.entries.len();
-            let (head, _) = match entry.op.role {
-                Role::NamedEnum => self.values(&entry, window)?,
-                _ => self.members(&entry, window, DEPTH_MAX)?,
+            let (key, _) = match entry.op.role {
+                Role::NamedEnum => self.values_key(&entry, window)?,
+                _ => self.members_key(&entry, window, DEPTH_MAX)?,
             };
-            let key = self.content(head, start);
-            self.add(key, at, head, start);
+            self.whole(at, &entry, key)?;
         }
         Ok(())
     }
