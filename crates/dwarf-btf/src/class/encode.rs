@@ -13,6 +13,7 @@ use crate::class::graph::Again;
 use crate::class::reduce::{self, Reduced};
 use crate::class::states::{State, States};
 use crate::dwarf::abbrev::Abbrevs;
+use crate::elf::names::FunctionNames;
 use crate::dwarf::unit::UnitHeader;
 use crate::error::EncodeError;
 use crate::phases::Phases;
@@ -47,9 +48,14 @@ pub(crate) fn encode(
         sections: plan.sections,
         features,
         functions: &plan.functions,
+        names: &FunctionNames::default(),
         variables: &variables,
         register_params: plan.context.register_params,
     };
+    let names = phases.time("plan/names of functions", || {
+        FunctionNames::new(pool, &plan.sections.str, &plan.functions)
+    });
+    let around = Around { names: &names, ..around };
     let lanes = phases.time("map", || map(pool, plan, &around))?;
 
     let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
@@ -153,6 +159,7 @@ fn wanted<'c>(
         around: walk::functions::Around {
             sections: plan.sections,
             elf: &plan.functions,
+            names: around.names,
             header,
             abbrevs,
             register_params: plan.context.register_params,

@@ -10,6 +10,7 @@ use crate::class::states::NewState;
 use crate::class::table::{Position, Seen, key_of};
 use crate::dwarf::sections::Sections;
 use crate::elf::functions::ElfFunctions;
+use crate::elf::names::FunctionNames;
 use crate::error::{EncodeError, Place};
 use crate::features::Features;
 use crate::serial::{functions, variables};
@@ -40,6 +41,7 @@ pub(crate) struct Around<'c> {
     pub(crate) sections: &'c Sections<'c>,
     pub(crate) features: &'c Features,
     pub(crate) functions: &'c ElfFunctions<'c>,
+    pub(crate) names: &'c FunctionNames,
     pub(crate) variables: &'c variables::Sections<'c>,
     pub(crate) register_params: usize,
 }

@@ -4,7 +4,11 @@
 //! `foo`; parts of functions (`.cold`, `.part`) are none. Compare `reference` behaviour: pahole
 //! v1.31.
 
-use rustc_hash::FxHashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::FxBuildHasher;
 
 use crate::elf::image::Symbol;
 
@@ -21,57 +25,95 @@ pub(crate) struct ElfFunction<'a> {
     pub(crate) name: &'a [u8],
     /// Its symbols lie at different addresses: which one a name means is not known.
     pub(crate) ambiguous: bool,
+    /// Of its last symbol so far.
+    address: u64,
     /// The flags of its place in a set of kfuncs, when it is in one.
     pub(crate) kfunc: Option<u32>,
 }
 
-/// All of them, in the order of their names.
+/// All of them, in the order in which symbols name them first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ElfFunctions<'a> {
     pub(crate) all: Vec<ElfFunction<'a>>,
-    by_name: FxHashMap<&'a [u8], FunctionId>,
+    by_name: HashTable<u32>,
 }
 
 impl<'a> ElfFunctions<'a> {
     pub(crate) fn collect(symbols: &[Symbol<'a>]) -> Self {
-        let mut entries: Vec<(&[u8], u64)> = Vec::new();
+        let count = symbols.iter().filter(|symbol| symbol.kind == FUNC).count();
+        let mut functions = ElfFunctions {
+            all: Vec::with_capacity(count),
+            by_name: HashTable::with_capacity(count),
+        };
         for symbol in symbols.iter().filter(|symbol| symbol.kind == FUNC) {
             let end = memchr::memchr(b'.', symbol.name);
-            let suffix = end.map_or(&b""[..], |end| &symbol.name[end..]);
-            let part = |mark: &[u8]| suffix.windows(mark.len()).any(|window| window == mark);
-            if part(b".cold") || part(b".part") {
-                continue;
-            }
-            entries.push((&symbol.name[..end.unwrap_or(symbol.name.len())], symbol.value));
-        }
-        // Stable: the addresses of a name stay in the order of the table.
-        entries.sort_by_key(|entry| entry.0);
-
-        let mut all: Vec<ElfFunction<'a>> = Vec::with_capacity(entries.len());
-        for group in entries.chunk_by(|a, b| a.0 == b.0) {
-            all.push(ElfFunction { name: group[0].0, ambiguous: ambiguous(group), kfunc: None });
+            let name = match end {
+                None => symbol.name,
+                Some(end) => {
+                    let suffix = &symbol.name[end..];
+                    let part = |mark: &[u8]| memchr::memmem::find(suffix, mark).is_some();
+                    if part(b".cold") || part(b".part") {
+                        continue;
+                    }
+                    &symbol.name[..end]
+                }
+            };
+            functions.add(name, symbol.value);
         }
         // The reference decides this when the next name comes, and behind the last comes none.
-        if let Some(last) = all.last_mut() {
+        if let Some(last) = functions.all.iter_mut().max_by_key(|function| function.name) {
             last.ambiguous = false;
         }
-        let ids = (0..).map(FunctionId);
-        let by_name = all.iter().map(|function| function.name).zip(ids).collect();
-        ElfFunctions { all, by_name }
+        functions
+    }
+
+    fn add(&mut self, name: &'a [u8], address: u64) {
+        let ElfFunctions { all, by_name } = self;
+        let next = all.len() as u32;
+        let found = by_name.entry(
+            hash(name),
+            |index| all[*index as usize].name == name,
+            |index| hash(all[*index as usize].name),
+        );
+        match found {
+            Entry::Vacant(place) => {
+                place.insert(next);
+                all.push(ElfFunction { name, ambiguous: false, address, kfunc: None });
+            }
+            Entry::Occupied(place) => {
+                // Neighbours that differ, a first address of 0 left aside.
+                let function = &mut all[*place.get() as usize];
+                function.ambiguous |= function.address != 0 && function.address != address;
+                function.address = address;
+            }
+        }
     }
 
     pub(crate) fn find(&self, name: &[u8]) -> Option<FunctionId> {
-        self.by_name.get(name).copied()
+        let found = self.by_name.find(hash(name), |index| self.all[*index as usize].name == name);
+        found.copied().map(FunctionId)
     }
 
     pub(crate) fn get(&self, id: FunctionId) -> &ElfFunction<'a> {
         &self.all[id.0 as usize]
     }
+
+    /// Functions in the order of their names.
+    pub(crate) fn sort(&self, ids: &mut [FunctionId]) {
+        // The first eight letters decide nearly always.
+        let key = |id: &FunctionId| {
+            let name = self.get(*id).name;
+            let mut first = [0; 8];
+            let len = name.len().min(8);
+            first[..len].copy_from_slice(&name[..len]);
+            (u64::from_be_bytes(first), name)
+        };
+        ids.sort_by_cached_key(key);
+    }
 }
 
-/// Whether two neighbours differ, a first address of 0 left aside.
-fn ambiguous(group: &[(&[u8], u64)]) -> bool {
-    group.windows(2).any(|pair| pair[0].1 != 0 && pair[0].1 != pair[1].1)
+fn hash(name: &[u8]) -> u64 {
+    FxBuildHasher.hash_one(name)
 }
 
 #[cfg(test)]
@@ -102,6 +144,7 @@ mod tests {
 
     #[test]
     fn two_addresses_are_ambiguous_but_for_a_leading_zero_and_the_last_name() {
+        assert!(collect(&[("z", 1), ("a", 1), ("a", 2)])[1].1);
         assert!(collect(&[("a", 1), ("a", 2), ("z", 1)])[0].1);
         assert!(!collect(&[("a", 0), ("a", 16), ("z", 1)])[0].1);
         assert!(collect(&[("a", 16), ("a", 0), ("z", 1)])[0].1);

@@ -3,4 +3,5 @@
 pub(crate) mod functions;
 pub(crate) mod image;
 pub(crate) mod kfuncs;
+pub(crate) mod names;
 pub(crate) mod notes;

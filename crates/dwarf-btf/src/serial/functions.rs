@@ -5,6 +5,7 @@
 
 use kmill_btf::format::{Info, linkage};
 use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
+use rustc_hash::FxHashMap;
 
 use crate::elf::functions::{ElfFunction, ElfFunctions, FunctionId};
 use crate::elf::kfuncs;
@@ -90,8 +91,15 @@ pub(crate) fn encode(
 ) -> Result<(), EncodeError> {
     // Stable: the states of a function stay in the order in which they were saved.
     states.sort_by_key(|state| state.function);
+    let mut groups: FxHashMap<FunctionId, &[State]> = FxHashMap::default();
+    let mut named = Vec::new();
     for group in states.chunk_by(|a, b| a.function == b.function) {
-        let elf = functions.get(group[0].function);
+        named.push(group[0].function);
+        groups.insert(group[0].function, group);
+    }
+    functions.sort(&mut named);
+    for id in named {
+        let (elf, group) = (functions.get(id), groups[&id]);
         if !features.consistent_func || is_certain(btf, group, elf) {
             one(btf, &group[0], elf, features)?;
         }

@@ -21,6 +21,7 @@ use crate::dwarf::location::{self, Arrival};
 use crate::dwarf::sections::Sections;
 use crate::dwarf::unit::UnitHeader;
 use crate::elf::functions::{ElfFunctions, FunctionId};
+use crate::elf::names::FunctionNames;
 use crate::walk::compile::{Uncommon, flag};
 use crate::walk::fields::Order;
 use crate::walk::types::{Entry, Memory, Types};
@@ -81,6 +82,7 @@ pub(crate) struct Functions {
 pub(crate) struct Around<'c> {
     pub(crate) sections: &'c Sections<'c>,
     pub(crate) elf: &'c ElfFunctions<'c>,
+    pub(crate) names: &'c FunctionNames,
     pub(crate) header: &'c UnitHeader,
     pub(crate) abbrevs: &'c Abbrevs,
     pub(crate) register_params: usize,
@@ -96,6 +98,16 @@ impl Functions {
     }
 
     fn find(&mut self, name: StrKey, around: &Around<'_>) -> Option<FunctionId> {
+        if let Some(offset) = name.in_debug_str() {
+            if let Some(id) = around.names.get(offset) {
+                return Some(id);
+            }
+            // At the start of a string, and it is no function's.
+            let before = (offset as usize).checked_sub(1);
+            if before.is_none_or(|at| around.sections.str.get(at) == Some(&0)) {
+                return None;
+            }
+        }
         let elf = |name: StrKey| {
             let mut buffer = [0; 8];
             around.elf.find(name.text(around.sections, None, &mut buffer))
