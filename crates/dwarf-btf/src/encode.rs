@@ -58,12 +58,12 @@ pub fn encode_timed(
         Ok(btf) => btf,
         Err(NoClasses::Error(error)) => return Err(error),
         Err(NoClasses::Serial) => {
-            phases.time("serial", || serial::encode::encode(&plan, btf(), merged))?
+            let all = phases.time("serial", || serial::encode::encode(&plan, btf(), merged))?;
+            phases.time("serial/deduplicate", || all.dedup())?
         }
     };
     if btf.types.is_empty() && options.base.is_none() {
         return Ok(Encoded::Nothing("none of its units is encoded"));
     }
-    let btf = phases.time("merge/deduplicate", || btf.dedup())?;
     Ok(Encoded::Blob(phases.time("emit/bytes", || btf.to_bytes())))
 }

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kmill_btf::dedup;
 use kmill_btf::{Btf, TypeId};
 use padata::{Pool, Weight};
 
+use crate::class::{self};
 use crate::class::from_unit::{self, Around, NoClasses};
 use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
@@ -35,7 +37,7 @@ impl From<Collision> for NoClasses {
     }
 }
 
-/// Encodes all units, or says that this path cannot.
+/// Encodes all units, each type once, or says that this path cannot.
 pub(crate) fn encode(
     pool: &Pool,
     plan: &Plan<'_>,
@@ -62,20 +64,50 @@ pub(crate) fn encode(
     let units = phases.time("merge/uncertain", || merged.mark_uncertain());
     let again = phases.time("merge/read again", || read_again(pool, plan, &around, units))?;
     let prefix = plan.context.kabi_prefix;
-    let mut reduced = phases.time("merge/stream", || {
-        reduce::reduce(&merged, &again, btf, plan.sections, prefix)
+    let mut btf = btf;
+    let names = phases.time("merge/strings", || {
+        reduce::names(&merged, &mut btf, plan.sections, prefix)
     })?;
-    let states = phases.time("merge/states", || states(&merged, &again, &reduced));
+    let mut reduced =
+        phases.time("merge/stream", || reduce::reduce(&merged, &again, btf, names));
+    if class::functions::has_arenas(&plan.functions, features) {
+        let states = states(&merged, &again, &reduced);
+        functions::encode(&mut reduced.btf, states, &plan.functions, features)?;
+        add_variables(&mut variables, &lanes, &reduced, |id| id);
+        variables.finish(&mut reduced.btf, plan.image);
+        return Ok(reduced.btf.dedup().map_err(EncodeError::from)?);
+    }
+    let mut btf = std::mem::take(&mut reduced.btf);
+    let ids = phases.time("merge/deduplicate", || -> Result<_, EncodeError> {
+        let canonical = dedup::canonicalise(&mut btf)?;
+        let (types, ids) = dedup::compact(&btf, &canonical);
+        btf.types = types;
+        Ok(ids)
+    })?;
+    let named = phases.time("merge/order of functions", || {
+        class::functions::named(&merged, &plan.functions)
+    });
     phases.time("merge/functions", || {
-        functions::encode(&mut reduced.btf, states, &plan.functions, features)
-    })?;
+        let types = class::functions::Types { merged: &merged, again: &again, reduced: &reduced, ids: &ids };
+        class::functions::encode(&mut btf, &named, &types, &plan.functions, features);
+    });
+    add_variables(&mut variables, &lanes, &reduced, |id| ids[id.index()]);
+    variables.finish(&mut btf, plan.image);
+    Ok(btf)
+}
+
+/// Notes where the variables lie, by their ids as `to` has them.
+fn add_variables(
+    variables: &mut variables::Sections<'_>,
+    lanes: &[Lane],
+    reduced: &Reduced,
+    to: impl Fn(TypeId) -> TypeId,
+) {
     for (lane, ids) in lanes.iter().zip(&reduced.variables) {
         for (variable, id) in lane.variables.iter().zip(ids) {
-            variables.add(variable.section, *id, variable.offset, variable.size);
+            variables.add(variable.section, to(*id), variable.offset, variable.size);
         }
     }
-    variables.finish(&mut reduced.btf, plan.image);
-    Ok(reduced.btf)
 }
 
 /// A lane, or the first unit that it could not read, and why.

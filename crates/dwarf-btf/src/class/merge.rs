@@ -17,6 +17,9 @@ use crate::class::table::{ANCHOR, Class, ClassId, Confusing, Position, Words};
 pub(crate) struct GlobalId(pub(crate) u32);
 
 impl GlobalId {
+    /// `void`, which has no class.
+    pub(crate) const VOID: GlobalId = GlobalId(u32::MAX);
+
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
@@ -50,7 +53,10 @@ pub(crate) struct Merged<'l> {
     pub(crate) all: Vec<Global>,
     by_key: FxHashMap<Key, GlobalId>,
     /// By anchor.
-    named: FxHashMap<GlobalId, Named>,
+    named: Vec<Named>,
+    /// What each class refers to, one class behind another: where each one's end.
+    targets: Vec<GlobalId>,
+    ends: Vec<u32>,
 }
 
 /// Two different types have one key, or strings were not merged: only the serial path is right.
@@ -64,13 +70,16 @@ impl<'l> Merged<'l> {
             lanes,
             all: Vec::with_capacity(most),
             by_key: FxHashMap::with_capacity_and_hasher(most, Default::default()),
-            named: FxHashMap::default(),
+            named: Vec::new(),
+            targets: Vec::new(),
+            ends: Vec::new(),
         };
         for (number, lane) in lanes.iter().enumerate() {
             for (index, class) in lane.table.classes().iter().enumerate() {
                 merged.add(number as u32, ClassId(index as u32), class)?;
             }
         }
+        merged.resolve();
         merged.names();
         Ok(merged)
     }
@@ -99,6 +108,28 @@ impl<'l> Merged<'l> {
         Ok(())
     }
 
+    /// Finds what each class refers to.
+    fn resolve(&mut self) {
+        self.ends.reserve(self.all.len());
+        for id in (0..self.all.len() as u32).map(GlobalId) {
+            if !self.is_anchor(id) {
+                let Merged { targets, by_key, .. } = self;
+                let table = &self.lanes[self.all[id.index()].lane as usize].table;
+                let words = table.words(table.get(self.all[id.index()].class));
+                words.for_each_key(|key| {
+                    targets.push(by_key.get(&key).copied().unwrap_or(GlobalId::VOID));
+                });
+            }
+            self.ends.push(self.targets.len() as u32);
+        }
+    }
+
+    /// What a class refers to, in the order of its words.
+    pub(crate) fn targets(&self, id: GlobalId) -> &[GlobalId] {
+        let start = id.index().checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.targets[start as usize..self.ends[id.index()] as usize]
+    }
+
     pub(crate) fn words(&self, id: GlobalId) -> Words<'l> {
         let global = &self.all[id.index()];
         let table = &self.lanes[global.lane as usize].table;
@@ -114,7 +145,7 @@ impl<'l> Merged<'l> {
     }
 
     pub(crate) fn named(&self, anchor: GlobalId) -> Named {
-        self.named.get(&anchor).copied().unwrap_or_default()
+        self.named.get(anchor.index()).copied().unwrap_or_default()
     }
 
     /// The anchor of a class that has one.
@@ -134,6 +165,7 @@ impl<'l> Merged<'l> {
     }
 
     fn names(&mut self) {
+        self.named = vec![Named::default(); self.all.len()];
         for id in (0..self.all.len() as u32).map(GlobalId) {
             let Some(anchor) = self.anchor_of(id) else { continue };
             let words = self.words(id);
@@ -141,7 +173,7 @@ impl<'l> Merged<'l> {
                 || (words.kind() == Kind::Enum && words.entries().len() == 0);
             let winner = self.all[id.index()].winner;
             let all = &self.all;
-            let named = self.named.entry(anchor).or_default();
+            let named = &mut self.named[anchor.index()];
             let place = if declares { &mut named.forward } else { &mut named.definition };
             match place {
                 None => *place = Some(id),
@@ -160,8 +192,8 @@ impl<'l> Merged<'l> {
         let referrers = Referrers::new(self);
         let mut units = Units::default();
         let mut seeds = Vec::new();
-        for (&anchor, named) in &self.named {
-            if named.several || self.declared_both_ways(anchor, named) {
+        for (anchor, named) in (0..).map(GlobalId).zip(&self.named) {
+            if named.several || (named.forward.is_some() && self.declared_both_ways(anchor, named)) {
                 seeds.push(anchor);
             }
         }
@@ -283,20 +315,21 @@ struct Referrers {
 impl Referrers {
     fn new(merged: &Merged<'_>) -> Referrers {
         // A name is referred to by what uses it; it stands for, and is marked with, its types.
+        let anchors: Vec<(GlobalId, GlobalId)> = (0..merged.all.len() as u32)
+            .map(GlobalId)
+            .filter_map(|id| Some((id, merged.anchor_of(id)?)))
+            .collect();
         let edges = |see: &mut dyn FnMut(GlobalId, GlobalId)| {
             for id in (0..merged.all.len() as u32).map(GlobalId) {
-                if merged.is_anchor(id) {
-                    continue;
-                }
-                merged.words(id).for_each_key(|key| {
-                    if let Some(target) = merged.find(key) {
+                for &target in merged.targets(id) {
+                    if target != GlobalId::VOID {
                         see(target, id);
                     }
-                });
-                if let Some(anchor) = merged.anchor_of(id) {
-                    see(id, anchor);
-                    see(anchor, id);
                 }
+            }
+            for &(id, anchor) in &anchors {
+                see(id, anchor);
+                see(anchor, id);
             }
         };
         let mut starts = vec![0_u32; merged.all.len() + 2];

@@ -9,6 +9,7 @@
 
 pub(crate) mod encode;
 pub(crate) mod from_unit;
+pub(crate) mod functions;
 pub(crate) mod graph;
 pub(crate) mod index;
 pub(crate) mod key;

@@ -84,7 +84,7 @@ fn index(lanes: &[Lane]) -> Index {
 }
 
 /// Adds every string, in the order in which the reference comes by.
-fn names(
+pub(crate) fn names(
     merged: &Merged<'_>,
     btf: &mut Btf,
     sections: &Sections<'_>,
@@ -123,63 +123,87 @@ fn names(
             sources.push((place, Source::Variable(number, index)));
         }
     }
-    sources.sort_unstable_by_key(|source| source.0);
+    // Sorted by one word: unit, phase, place.
+    let mut order: Vec<(u64, u32)> = sources
+        .iter()
+        .zip(0..)
+        .map(|(&((unit, phase, place), _), index)| {
+            (u64::from(unit) << 35 | (phase as u64) << 32 | u64::from(place), index)
+        })
+        .collect();
+    order.sort_unstable();
 
     let mut names = Names::default();
+    names.offsets.reserve(sources.len());
     names.offsets.insert(StrKey::NONE, StrOff::EMPTY);
     let mut buffer = [0; 8];
-    let mut used = FxHashMap::default();
-    let mut add = |btf: &mut Btf, key: StrKey, of_type: bool| {
-        let offset = *names
-            .offsets
-            .entry(key)
-            .or_insert_with(|| btf.add_string(key.text(sections, prefix, &mut buffer)));
-        // One string by two keys splits classes that are one.
-        !of_type || *used.entry(offset).or_insert(key) == key
+    let mut aliases = false;
+    let mut add = |btf: &mut Btf, key: StrKey| {
+        names.offsets.entry(key).or_insert_with(|| {
+            let len = btf.strings.bytes().len();
+            let offset = btf.add_string(key.text(sections, prefix, &mut buffer));
+            aliases |= (offset.0 as usize) < len;
+            offset
+        });
     };
-    let mut unique = true;
-    for (_, source) in sources {
-        match source {
+    for (_, index) in order {
+        match sources[index as usize].1 {
             Source::Class(id) => {
-                merged.words(id).for_each_name(|name| unique &= add(btf, name, true));
+                merged.words(id).for_each_name(|name| add(btf, name));
             }
             Source::Int => {
                 btf.add_string(b"int");
             }
             Source::Tag(lane, index) => {
-                add(btf, merged.lanes[lane as usize].tags[index as usize].value, false);
+                add(btf, merged.lanes[lane as usize].tags[index as usize].value);
             }
             Source::State(lane, index) => {
                 let states = &merged.lanes[lane as usize].states;
                 let state = &states.all()[index as usize];
                 states.params(state).iter().for_each(|param| {
-                    add(btf, param.0, false);
+                    add(btf, param.0);
                 });
                 states.annotations(state).iter().for_each(|annotation| {
-                    add(btf, annotation.0, false);
+                    add(btf, annotation.0);
                 });
             }
             Source::Variable(lane, index) => {
                 let variable = &merged.lanes[lane as usize].variables[index as usize];
-                add(btf, variable.name, false);
+                add(btf, variable.name);
                 variable.annotations.iter().for_each(|annotation| {
-                    add(btf, annotation.0, false);
+                    add(btf, annotation.0);
                 });
             }
         }
     }
-    if unique { Ok(names) } else { Err(Collision) }
+    // One string by two keys splits classes that are one.
+    if aliases && !unique(merged, &names) {
+        return Err(Collision);
+    }
+    Ok(names)
+}
+
+/// Whether no two names of types are one string.
+fn unique(merged: &Merged<'_>, names: &Names) -> bool {
+    let mut keys: FxHashMap<StrOff, StrKey> = FxHashMap::default();
+    let mut unique = true;
+    for id in (0..merged.all.len() as u32).map(GlobalId) {
+        if !merged.is_anchor(id) {
+            merged.words(id).for_each_name(|key| {
+                unique &= *keys.entry(names.get(key)).or_insert(key) == key;
+            });
+        }
+    }
+    unique
 }
 
 /// Builds the stream.
 pub(crate) fn reduce(
     merged: &Merged<'_>,
     again: &[Again],
-    mut btf: Btf,
-    sections: &Sections<'_>,
-    prefix: Option<&[u8]>,
-) -> Result<Reduced, Collision> {
-    let names = names(merged, &mut btf, sections, prefix)?;
+    btf: Btf,
+    names: Names,
+) -> Reduced {
     let index = index(merged.lanes);
 
     let mut items: Vec<(Place, Item)> = Vec::new();
@@ -255,7 +279,8 @@ pub(crate) fn reduce(
     for (_, item) in &items {
         match *item {
             Item::Class(class) => {
-                let to = |key| reduced.resolve(merged, key);
+                let mut inside = merged.targets(class).iter();
+                let to = || inside.next().map_or(TypeId::VOID, |id| reduced.class(merged, *id));
                 write(&mut types, merged.words(class), array_index, &reduced.names, to, &mut more);
             }
             Item::Copy(unit, node) => {
@@ -264,7 +289,7 @@ pub(crate) fn reduce(
                 let Some(ty) = unit.graph.get(node) else { continue };
                 let Some(class) = merged.find(ty.own) else { continue };
                 let mut inside = unit.graph.targets(ty).iter();
-                let to = |_| inside.next().map_or(TypeId::VOID, |to| reduced.in_unit(merged, unit, *to));
+                let to = || inside.next().map_or(TypeId::VOID, |to| reduced.in_unit(merged, unit, *to));
                 write(&mut types, merged.words(class), array_index, &reduced.names, to, &mut more);
             }
             Item::Int => {
@@ -283,7 +308,7 @@ pub(crate) fn reduce(
         }
     }
     reduced.btf.types = types;
-    Ok(reduced)
+    reduced
 }
 
 fn push_tag(types: &mut Types, value: StrOff, target: TypeId, component: i32) {
@@ -293,7 +318,14 @@ fn push_tag(types: &mut Types, value: StrOff, target: TypeId, component: i32) {
 impl Reduced {
     /// The id of a class that is certain, or of what a certain name stands for.
     pub(crate) fn resolve(&self, merged: &Merged<'_>, key: Key) -> TypeId {
-        let Some(id) = merged.find(key) else { return TypeId::VOID };
+        merged.find(key).map_or(TypeId::VOID, |id| self.class(merged, id))
+    }
+
+    /// The same for a class that is known.
+    fn class(&self, merged: &Merged<'_>, id: GlobalId) -> TypeId {
+        if id == GlobalId::VOID {
+            return TypeId::VOID;
+        }
         if !merged.is_anchor(id) {
             return self.ids[id.index()];
         }
@@ -349,7 +381,7 @@ fn write(
     words: Words<'_>,
     array_index: TypeId,
     names: &Names,
-    mut to: impl FnMut(Key) -> TypeId,
+    mut to: impl FnMut() -> TypeId,
     more: &mut Vec<u32>,
 ) {
     let kind = words.kind();
@@ -357,7 +389,7 @@ fn write(
     more.clear();
     let mut third = words.third() as u32;
     if kind.has_target() || kind == Kind::Array {
-        third = to(words.target()).0;
+        third = to().0;
     }
     let mut vlen = words.entries().len() as u32;
     match kind {
@@ -368,13 +400,13 @@ fn write(
             (third, vlen) = (0, 0);
         }
         Kind::Struct | Kind::Union => {
-            for (name, key, offset) in words.entries() {
-                more.extend([names.get(name).0, to(Key(key)).0, offset as u32]);
+            for (name, _, offset) in words.entries() {
+                more.extend([names.get(name).0, to().0, offset as u32]);
             }
         }
         Kind::FuncProto => {
-            for (name, key, _) in words.entries() {
-                more.extend([names.get(name).0, to(Key(key)).0]);
+            for (name, _, _) in words.entries() {
+                more.extend([names.get(name).0, to().0]);
             }
         }
         Kind::Enum => {

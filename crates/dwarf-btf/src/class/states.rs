@@ -54,6 +54,16 @@ impl States {
         &self.states
     }
 
+    /// The states of one function, in the order of units.
+    pub(crate) fn of(&self, function: FunctionId) -> impl Iterator<Item = &State> {
+        let mut at = self.first.get(function.0 as usize).copied().unwrap_or(0);
+        std::iter::from_fn(move || {
+            let state = self.states.get((at as usize).checked_sub(1)?)?;
+            at = state.next;
+            Some(state)
+        })
+    }
+
     pub(crate) fn params(&self, state: &State) -> &[(StrKey, Key)] {
         &self.params[state.start as usize..(state.start + state.params) as usize]
     }

@@ -101,14 +101,20 @@ impl<'a> ElfFunctions<'a> {
     /// Functions in the order of their names.
     pub(crate) fn sort(&self, ids: &mut [FunctionId]) {
         // The first eight letters decide nearly always.
-        let key = |id: &FunctionId| {
-            let name = self.get(*id).name;
+        let first = |id: FunctionId| {
+            let name = self.get(id).name;
             let mut first = [0; 8];
             let len = name.len().min(8);
             first[..len].copy_from_slice(&name[..len]);
-            (u64::from_be_bytes(first), name)
+            u64::from_be_bytes(first)
         };
-        ids.sort_by_cached_key(key);
+        let mut order: Vec<(u64, FunctionId)> = ids.iter().map(|id| (first(*id), *id)).collect();
+        order.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| self.get(a.1).name.cmp(self.get(b.1).name))
+        });
+        for (place, (_, id)) in ids.iter_mut().zip(order) {
+            *place = id;
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl Btf {
     /// When a chain of references ends nowhere.
     pub fn dedup(mut self) -> Result<Btf, DedupError> {
         let canonical = canonicalise(&mut self)?;
-        let types = compact(&self, &canonical);
+        let (types, _) = compact(&self, &canonical);
         Ok(self.with_types(types))
     }
 }
@@ -239,29 +239,32 @@ impl Dedup {
     }
 }
 
-/// Only the types that stay, in their order, with the ids that follow from it.
-pub fn compact(btf: &Btf, canonical: &Canonical) -> Types {
-    let mut ids = vec![0; canonical.map.len()];
+/// Only the types that stay, in their order, with the ids that follow from it; and the new id of
+/// every old one.
+pub fn compact(btf: &Btf, canonical: &Canonical) -> (Types, Vec<TypeId>) {
+    let mut ids = vec![TypeId::VOID; canonical.map.len()];
     let mut next = first(btf);
     for id in 1..canonical.map.len() as u32 {
         if id < first(btf) {
-            ids[id as usize] = id;
+            ids[id as usize] = TypeId(id);
         } else if canonical.stays(TypeId(id)) {
-            ids[id as usize] = next;
+            ids[id as usize] = TypeId(next);
             next += 1;
         }
     }
+    // A chain ends in a type that stays, which has its id by now.
+    for id in first(btf)..canonical.map.len() as u32 {
+        ids[id as usize] = ids[canonical.resolve(TypeId(id)).index()];
+    }
     let mut types = Types::behind(btf.types.base());
-    let mut words = Vec::new();
+    types.reserve((next - first(btf)) as usize, btf.types.words().len());
     for (id, ty) in btf.types.iter() {
         if canonical.stays(id) {
-            words.clear();
-            words.extend_from_slice(ty.words());
-            map_refs(&mut words, |target| TypeId(ids[canonical.resolve(target).index()]));
-            types.push_words(&words);
+            let id = types.push_words(ty.words());
+            map_refs(types.words_mut(id), |target| ids[target.index()]);
         }
     }
-    types
+    (types, ids)
 }
 
 #[cfg(test)]
