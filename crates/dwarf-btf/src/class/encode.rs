@@ -1,6 +1,7 @@
 //! The whole encoding by classes: units in parallel, then what they have in common.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kmill_btf::dedup;
 use kmill_btf::{Btf, TypeId};
@@ -58,11 +59,12 @@ pub(crate) fn encode(
         FunctionNames::new(pool, &plan.sections.str, &plan.functions)
     });
     let around = Around { names: &names, ..around };
-    let lanes = phases.time("map", || map(pool, plan, &around))?;
+    let walkers = Walkers::default();
+    let lanes = phases.time("map", || map(pool, plan, &around, &walkers))?;
 
     let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
     let units = phases.time("merge/uncertain", || merged.mark_uncertain());
-    let again = phases.time("merge/read again", || read_again(pool, plan, &around, units))?;
+    let again = phases.time("merge/read again", || read_again(pool, plan, &around, &walkers, units))?;
     let prefix = plan.context.kabi_prefix;
     let mut btf = btf;
     let names = phases.time("merge/strings", || {
@@ -110,12 +112,27 @@ fn add_variables(
     }
 }
 
+/// Walkers that have done their work and may do more: what they know of names stays.
+#[derive(Debug, Default)]
+struct Walkers(Mutex<Vec<Walker>>);
+
+impl Walkers {
+    fn lock(&self) -> MutexGuard<'_, Vec<Walker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A lane, or the first unit that it could not read, and why.
 type Read = Result<Lane, (usize, NoClasses)>;
 
 /// Reads every unit, in as many lanes as there are workers. Each takes the next unit that nobody
 /// has, so that its units ascend.
-fn map(pool: &Pool, plan: &Plan<'_>, around: &Around<'_>) -> Result<Vec<Lane>, NoClasses> {
+fn map(
+    pool: &Pool,
+    plan: &Plan<'_>,
+    around: &Around<'_>,
+    walkers: &Walkers,
+) -> Result<Vec<Lane>, NoClasses> {
     let next = AtomicUsize::new(0);
     let numbers: Vec<usize> = (0..pool.threads().get().min(plan.headers.len())).collect();
     let limit = Weight::UNLIMITED;
@@ -131,6 +148,8 @@ fn map(pool: &Pool, plan: &Plan<'_>, around: &Around<'_>) -> Result<Vec<Lane>, N
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= plan.headers.len() {
+                    lane.finish();
+                    walkers.lock().push(walker);
                     return Ok(lane);
                 }
                 one(plan, around, number, &mut abbrevs, &mut walker, &mut lane)
@@ -225,6 +244,7 @@ fn read_again(
     pool: &Pool,
     plan: &Plan<'_>,
     around: &Around<'_>,
+    walkers: &Walkers,
     units: Units,
 ) -> Result<Vec<Again>, NoClasses> {
     let mut numbers: Vec<u32> = match units.all {
@@ -236,13 +256,13 @@ fn read_again(
         let header = &plan.headers[*number as usize];
         (header.end - header.start) as u64
     };
-    let scratch = || (Abbrevs::default(), Walker::default());
+    let scratch = || (Abbrevs::default(), walkers.lock().pop().unwrap_or_default());
     let read = pool.map(&numbers, weight, Weight::UNLIMITED, scratch, |&number, (abbrevs, walker)| {
         let header = &plan.headers[number as usize];
         abbrevs.read(plan.sections, header.abbrev)?;
         if plan.context.kabi_prefix.is_none() {
             let wanted = wanted(plan, around, header, abbrevs);
-            if let Ok(again) = walker.again(number, &wanted, plan.functions.all.len()) {
+            if let Ok(again) = walker.again(number, &wanted) {
                 return Ok(again);
             }
         }

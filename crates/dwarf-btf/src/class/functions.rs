@@ -13,6 +13,7 @@ use kmill_btf::{Btf, Kind, StrOff, TypeId};
 use rustc_hash::FxBuildHasher;
 
 use crate::class::graph::Again;
+use crate::class::lane::Lane;
 use crate::class::merge::Merged;
 use crate::class::reduce::Reduced;
 use crate::class::states::{State, States};
@@ -21,8 +22,14 @@ use crate::elf::kfuncs;
 use crate::features::Features;
 use crate::serial::functions::types_match;
 
-/// A state, and where its parts are.
-type Said<'l> = (&'l States, &'l State);
+/// A state, and where it and its parts are.
+#[derive(Clone, Copy)]
+struct Said<'l> {
+    lane: usize,
+    number: u32,
+    states: &'l States,
+    state: &'l State,
+}
 
 /// What states are resolved with.
 pub(crate) struct Types<'c, 'l> {
@@ -63,10 +70,11 @@ pub(crate) fn encode(
     btf.types.reserve(named.len() * 2, named.len() * 14);
     for &id in named {
         states.clear();
-        for lane in types.merged.lanes {
-            states.extend(lane.states.of(id).map(|state| (&lane.states, state)));
+        for (lane, Lane { states: all, .. }) in types.merged.lanes.iter().enumerate() {
+            let said = |(number, state)| Said { lane, number, states: all, state };
+            states.extend(all.of(id).map(said));
         }
-        states.sort_unstable_by_key(|said| (said.1.unit, said.1.index));
+        states.sort_unstable_by_key(|said| (said.state.unit, said.state.index));
         let elf = functions.get(id);
         words.clear();
         let result = types.words(states[0], &mut words);
@@ -87,7 +95,7 @@ fn tags(
     elf: &ElfFunction<'_>,
     features: &Features,
     types: &Types<'_, '_>,
-    (states, state): Said<'_>,
+    said: Said<'_>,
 ) {
     let mut tags: Vec<(StrOff, i32)> = Vec::new();
     let flags = elf.kfunc.filter(|_| features.decl_tag_kfuncs && features.decl_tag);
@@ -97,7 +105,7 @@ fn tags(
             tags.push((btf.add_string(b"bpf_fastcall"), -1));
         }
     }
-    let annotations = states.annotations(state).iter();
+    let annotations = said.states.annotations(said.state).iter();
     tags.extend(annotations.map(|(value, component)| (types.reduced.names.get(*value), *component)));
     for (index, &(value, component)) in tags.iter().enumerate() {
         if !tags[..index].contains(&(value, component)) {
@@ -114,29 +122,33 @@ impl Types<'_, '_> {
     }
 
     /// Appends the parameters of a state, two words each. Says what it returns.
-    fn words(&self, (states, state): Said<'_>, words: &mut Vec<u32>) -> TypeId {
+    fn words(&self, said: Said<'_>, words: &mut Vec<u32>) -> TypeId {
         let Types { merged, reduced, .. } = self;
-        let params = states.params(state);
+        let state = said.state;
+        let params = said.states.params(state);
+        let classes = said.states.classes(state);
+        let result = merged.global(said.lane, said.states.result(said.number));
         let name = |index: usize| reduced.names.get(params[index].0).0;
-        let uncertain = |key| merged.find(key).is_some_and(|id| merged.all[id.index()].uncertain);
-        if uncertain(state.result) || params.iter().any(|param| uncertain(param.1)) {
+        let start = words.len();
+        let mut uncertain = merged.is_uncertain(result);
+        for (index, class) in classes.iter().enumerate() {
+            let class = merged.global(said.lane, *class);
+            uncertain |= merged.is_uncertain(class);
+            words.extend([name(index), self.last(reduced.class(merged, class)).0]);
+        }
+        if uncertain {
             let read = self.again.binary_search_by_key(&state.unit, |read| read.number);
             let read = read.ok().map(|index| &self.again[index]);
             let function = read.and_then(|read| Some((read, read.functions.get(&state.index)?)));
             if let Some((read, function)) = function {
-                for index in 0..params.len() {
-                    // Variable arguments have no type, and no node.
-                    let node = function.params.get(index);
-                    let id = node.map_or(TypeId::VOID, |node| reduced.in_unit(merged, read, *node));
-                    words.extend([name(index), self.last(id).0]);
+                // Variable arguments have no type, and no node.
+                for (place, node) in words[start..].chunks_exact_mut(2).zip(&function.params) {
+                    place[1] = self.last(reduced.in_unit(merged, read, *node)).0;
                 }
                 return self.last(reduced.in_unit(merged, read, function.result));
             }
         }
-        for (index, param) in params.iter().enumerate() {
-            words.extend([name(index), self.last(reduced.resolve(merged, param.1)).0]);
-        }
-        self.last(reduced.resolve(merged, state.result))
+        self.last(reduced.class(merged, result))
     }
 
     /// Whether a function has one prototype, and arrives where callers think.
@@ -148,7 +160,9 @@ impl Types<'_, '_> {
         result: TypeId,
         words: &[u32],
     ) -> bool {
-        let flagged = |said: &Said<'_>| said.1.unexpected_register || said.1.uncertain_location;
+        let flagged = |said: &Said<'_>| {
+            said.state.unexpected_register || said.state.uncertain_location
+        };
         if elf.ambiguous || states.iter().any(flagged) {
             return false;
         }

@@ -85,6 +85,9 @@ impl Graph {
     /// Of types that the unit has twice, those of which structures reach more than one copy: only
     /// these can both be met in one walk.
     pub(crate) fn confusing(&self, unit: u32, suspects: &[Key]) -> Vec<Confusing> {
+        if suspects.is_empty() {
+            return Vec::new();
+        }
         // For each type, how many members lead to it without a structure in between.
         let mut uses = vec![0_u32; self.types.len()];
         let mut seen = vec![0_u32; self.types.len()];

@@ -54,6 +54,12 @@ impl Lane {
         Lane { states: States::new(functions), ..Lane::default() }
     }
 
+    /// No more units come: what refers finds what it refers to.
+    pub(crate) fn finish(&mut self) {
+        self.table.finish();
+        self.states.finish(&self.table);
+    }
+
     /// How far it is, for a unit that may have to be read again.
     pub(crate) fn mark(&self) -> Mark {
         Mark {

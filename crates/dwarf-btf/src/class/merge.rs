@@ -52,6 +52,8 @@ pub(crate) struct Merged<'l> {
     pub(crate) lanes: &'l [Lane],
     pub(crate) all: Vec<Global>,
     by_key: FxHashMap<Key, GlobalId>,
+    /// By lane and class there.
+    local: Vec<Vec<GlobalId>>,
     /// By anchor.
     named: Vec<Named>,
     /// What each class refers to, one class behind another: where each one's end.
@@ -70,21 +72,24 @@ impl<'l> Merged<'l> {
             lanes,
             all: Vec::with_capacity(most),
             by_key: FxHashMap::with_capacity_and_hasher(most, Default::default()),
+            local: Vec::with_capacity(lanes.len()),
             named: Vec::new(),
             targets: Vec::new(),
             ends: Vec::new(),
         };
         for (number, lane) in lanes.iter().enumerate() {
+            let mut local = Vec::with_capacity(lane.table.classes().len());
             for (index, class) in lane.table.classes().iter().enumerate() {
-                merged.add(number as u32, ClassId(index as u32), class)?;
+                local.push(merged.add(number as u32, ClassId(index as u32), class)?);
             }
+            merged.local.push(local);
         }
         merged.resolve();
         merged.names();
         Ok(merged)
     }
 
-    fn add(&mut self, lane: u32, id: ClassId, class: &Class) -> Result<(), Collision> {
+    fn add(&mut self, lane: u32, id: ClassId, class: &Class) -> Result<GlobalId, Collision> {
         let new = Global {
             lane,
             class: id,
@@ -97,7 +102,7 @@ impl<'l> Merged<'l> {
         let found = *self.by_key.entry(class.key).or_insert(next);
         if found == next {
             self.all.push(new);
-            return Ok(());
+            return Ok(found);
         }
         let old = self.all[found.index()];
         if self.words(found).0 != self.lanes[lane as usize].table.words(class).0 {
@@ -105,23 +110,35 @@ impl<'l> Merged<'l> {
         }
         let earlier = if new.winner < old.winner { new } else { old };
         self.all[found.index()] = Global { in_several: true, ..earlier };
-        Ok(())
+        Ok(found)
     }
 
     /// Finds what each class refers to.
     fn resolve(&mut self) {
         self.ends.reserve(self.all.len());
         for id in (0..self.all.len() as u32).map(GlobalId) {
-            if !self.is_anchor(id) {
-                let Merged { targets, by_key, .. } = self;
-                let table = &self.lanes[self.all[id.index()].lane as usize].table;
-                let words = table.words(table.get(self.all[id.index()].class));
-                words.for_each_key(|key| {
-                    targets.push(by_key.get(&key).copied().unwrap_or(GlobalId::VOID));
-                });
-            }
+            let Global { lane, class, .. } = self.all[id.index()];
+            let local = &self.local[lane as usize];
+            let targets = self.lanes[lane as usize].table.targets(class).iter();
+            self.targets.extend(targets.map(|class| match *class {
+                ClassId::VOID => GlobalId::VOID,
+                class => local[class.index()],
+            }));
             self.ends.push(self.targets.len() as u32);
         }
+    }
+
+    /// A class of a lane.
+    pub(crate) fn global(&self, lane: usize, class: ClassId) -> GlobalId {
+        match class {
+            ClassId::VOID => GlobalId::VOID,
+            class => self.local[lane][class.index()],
+        }
+    }
+
+    /// Whether the types of a class may end up as different ones.
+    pub(crate) fn is_uncertain(&self, id: GlobalId) -> bool {
+        self.all.get(id.index()).is_some_and(|global| global.uncertain)
     }
 
     /// What a class refers to, in the order of its words.
@@ -214,11 +231,9 @@ impl<'l> Merged<'l> {
         for id in referrers.closure(seeds) {
             self.all[id.index()].uncertain = true;
         }
-        for lane in self.lanes {
-            let classes = lane.table.classes().iter();
-            let uncertain: Vec<bool> = classes
-                .map(|class| self.find(class.key).is_some_and(|id| self.all[id.index()].uncertain))
-                .collect();
+        for (number, lane) in self.lanes.iter().enumerate() {
+            let uncertain: Vec<bool> =
+                self.local[number].iter().map(|id| self.all[id.index()].uncertain).collect();
             let mut start = 0;
             for &(unit, end) in &lane.table.anchor_ends {
                 let anchors = &lane.table.anchors[start as usize..end as usize];

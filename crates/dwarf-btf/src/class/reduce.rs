@@ -322,7 +322,7 @@ impl Reduced {
     }
 
     /// The same for a class that is known.
-    fn class(&self, merged: &Merged<'_>, id: GlobalId) -> TypeId {
+    pub(crate) fn class(&self, merged: &Merged<'_>, id: GlobalId) -> TypeId {
         if id == GlobalId::VOID {
             return TypeId::VOID;
         }

@@ -1,6 +1,7 @@
 //! Functions as units say them, in keys: for each function the first state and those that differ.
 
 use crate::class::key::{Key, StrKey};
+use crate::class::table::{ClassId, Table};
 use crate::elf::functions::FunctionId;
 
 /// One state of a function.
@@ -42,6 +43,9 @@ pub(crate) struct States {
     states: Vec<State>,
     params: Vec<(StrKey, Key)>,
     annotations: Vec<(StrKey, i32)>,
+    /// The classes of all parameters, and of all results, once all were read.
+    classes: Vec<ClassId>,
+    results: Vec<ClassId>,
 }
 
 impl States {
@@ -54,13 +58,14 @@ impl States {
         &self.states
     }
 
-    /// The states of one function, in the order of units.
-    pub(crate) fn of(&self, function: FunctionId) -> impl Iterator<Item = &State> {
+    /// The states of one function, in the order of units, with their places in all.
+    pub(crate) fn of(&self, function: FunctionId) -> impl Iterator<Item = (u32, &State)> {
         let mut at = self.first.get(function.0 as usize).copied().unwrap_or(0);
         std::iter::from_fn(move || {
-            let state = self.states.get((at as usize).checked_sub(1)?)?;
+            let number = at.checked_sub(1)?;
+            let state = self.states.get(number as usize)?;
             at = state.next;
-            Some(state)
+            Some((number, state))
         })
     }
 
@@ -74,6 +79,23 @@ impl States {
         let rest = &self.annotations[start..];
         let len = rest.iter().position(|entry| *entry == END).unwrap_or(rest.len());
         &rest[..len]
+    }
+
+    /// Finds the classes of all types, when no more come.
+    pub(crate) fn finish(&mut self, table: &Table) {
+        let find = |key: Key| table.find(key).unwrap_or(ClassId::VOID);
+        self.classes = self.params.iter().map(|param| find(param.1)).collect();
+        self.results = self.states.iter().map(|state| find(state.result)).collect();
+    }
+
+    /// The classes of a state's parameters.
+    pub(crate) fn classes(&self, state: &State) -> &[ClassId] {
+        &self.classes[state.start as usize..(state.start + state.params) as usize]
+    }
+
+    /// The class of what a state returns; `number` is its place in all.
+    pub(crate) fn result(&self, number: u32) -> ClassId {
+        self.results[number as usize]
     }
 
     /// Forgets all but the first states.

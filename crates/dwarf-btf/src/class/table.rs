@@ -13,6 +13,9 @@ use crate::class::key::{Hasher, Head, Key, StrKey};
 pub(crate) struct ClassId(pub(crate) u32);
 
 impl ClassId {
+    /// `void`, which has no class.
+    pub(crate) const VOID: ClassId = ClassId(u32::MAX);
+
     pub(crate) const fn index(self) -> usize {
         self.0 as usize
     }
@@ -145,6 +148,9 @@ pub(crate) struct Table {
     index: Index,
     classes: Vec<Class>,
     words: Vec<u64>,
+    /// What each class refers to, once all were read: where each one's end.
+    targets: Vec<ClassId>,
+    target_ends: Vec<u32>,
     /// The unit that is read.
     unit: u32,
     /// Another one for each unit, and for each time that one is read.
@@ -164,6 +170,8 @@ impl Default for Table {
             index: Index::default(),
             classes: Vec::new(),
             words: Vec::new(),
+            targets: Vec::new(),
+            target_ends: Vec::new(),
             unit: 0,
             stamp: 0,
             twice: Vec::new(),
@@ -187,6 +195,29 @@ impl Table {
     /// A class, when there is one of that key.
     pub(crate) fn find(&self, key: Key) -> Option<ClassId> {
         self.index.find(key).map(ClassId)
+    }
+
+    /// Finds what each class refers to, when no more come.
+    pub(crate) fn finish(&mut self) {
+        let mut targets = Vec::with_capacity(self.classes.len() * 4);
+        self.target_ends = self
+            .classes
+            .iter()
+            .map(|class| {
+                let words = self.words(class);
+                if words.0[0] != ANCHOR {
+                    words.for_each_key(|key| targets.push(self.find(key).unwrap_or(ClassId::VOID)));
+                }
+                targets.len() as u32
+            })
+            .collect();
+        self.targets = targets;
+    }
+
+    /// What a class refers to, in the order of its words.
+    pub(crate) fn targets(&self, id: ClassId) -> &[ClassId] {
+        let start = id.index().checked_sub(1).map_or(0, |before| self.target_ends[before]);
+        &self.targets[start as usize..self.target_ends[id.index()] as usize]
     }
 
     /// Whether more than one unit has a class.

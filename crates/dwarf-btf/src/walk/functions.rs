@@ -221,6 +221,19 @@ impl Functions {
         unit: u32,
         around: &Around<'_>,
     ) -> Result<(), Uncommon> {
+        self.name(memory, around)?;
+        self.arrivals(memory, around)?;
+        for index in 0..self.all.len() {
+            let function = self.all[index];
+            if let Some(elf) = function.elf.filter(|_| !function.declared) {
+                self.one(&function, elf, memory, lane, unit, around)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds what functions are called that have their name from another.
+    pub(crate) fn name(&mut self, memory: &Memory, around: &Around<'_>) -> Result<(), Uncommon> {
         for index in 0..self.all.len() {
             let function = self.all[index];
             if function.declared || function.name != StrKey::NONE || function.origin == 0 {
@@ -231,13 +244,6 @@ impl Functions {
                 StrKey::NONE => None,
                 name => self.find(name, around),
             };
-        }
-        self.arrivals(memory, around)?;
-        for index in 0..self.all.len() {
-            let function = self.all[index];
-            if let Some(elf) = function.elf.filter(|_| !function.declared) {
-                self.one(&function, elf, memory, lane, unit, around)?;
-            }
         }
         Ok(())
     }

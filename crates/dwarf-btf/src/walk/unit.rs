@@ -49,15 +49,13 @@ impl Walker {
         self.read(lane, number, wanted, None)
     }
 
-    /// A unit as it has to be known when something in it is uncertain. `functions` is how many
-    /// the file has.
+    /// A unit as it has to be known when something in it is uncertain.
     pub(crate) fn again(
         &mut self,
         number: u32,
         wanted: &Wanted<'_>,
-        functions: usize,
     ) -> Result<Option<Again>, Uncommon> {
-        let mut lane = Lane::new(functions);
+        let mut lane = Lane::default();
         let mut again = Again { number, graph: Graph::default(), functions: FxHashMap::default() };
         match self.read(&mut lane, number, wanted, Some(&mut again))? {
             UnitKind::Encoded => Ok(Some(again)),
@@ -211,12 +209,13 @@ impl Walker {
         if let Some(graph) = &graph {
             lane.table.confusing.extend(graph.confusing(number, &suspects));
         }
-        functions.save(memory, lane, number, &wanted.around)?;
-        if let (Some(again), Some(graph)) = (again, graph) {
-            again.functions = functions.nodes(memory, &graph);
-            again.graph = graph;
+        if let (Some(again), Some(graph)) = (again, &mut graph) {
+            functions.name(memory, &wanted.around)?;
+            again.functions = functions.nodes(memory, graph);
+            again.graph = std::mem::take(graph);
             return Ok(());
         }
+        functions.save(memory, lane, number, &wanted.around)?;
         let features = wanted.features;
         walked::add(variables, memory, lane, number, &wanted.around, wanted.variables, features)
     }
