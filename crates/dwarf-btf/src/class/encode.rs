@@ -13,9 +13,10 @@ use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::merge::{Collision, Merged, Units};
 use crate::class::graph::Again;
-use crate::class::reduce::{self, Reduced};
+use crate::class::reduce::{self, Names, Reduced};
 use crate::class::states::{State, States};
 use crate::dwarf::abbrev::Abbrevs;
+use crate::elf::functions::FunctionId;
 use crate::elf::names::FunctionNames;
 use crate::dwarf::unit::UnitHeader;
 use crate::error::EncodeError;
@@ -64,12 +65,11 @@ pub(crate) fn encode(
 
     let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
     let units = phases.time("merge/uncertain", || merged.mark_uncertain());
-    let again = phases.time("merge/read again", || read_again(pool, plan, &around, &walkers, units))?;
-    let prefix = plan.context.kabi_prefix;
-    let mut btf = btf;
-    let names = phases.time("merge/strings", || {
-        reduce::names(&merged, &mut btf, plan.sections, prefix)
+    let parts = phases.time("merge/strings, order, again", || {
+        let shared = Shared { plan, around: &around, walkers: &walkers, merged: &merged };
+        shared.parts(pool, &btf, units)
     })?;
+    let Parts { btf, names, named, again } = parts;
     let mut reduced =
         phases.time("merge/stream", || reduce::reduce(&merged, &again, btf, names));
     if class::functions::has_arenas(&plan.functions, features) {
@@ -86,12 +86,9 @@ pub(crate) fn encode(
         btf.types = types;
         Ok(ids)
     })?;
-    let named = phases.time("merge/order of functions", || {
-        class::functions::named(&merged, &plan.functions)
-    });
     phases.time("merge/functions", || {
         let types = class::functions::Types { merged: &merged, again: &again, reduced: &reduced, ids: &ids };
-        class::functions::encode(&mut btf, &named, &types, &plan.functions, features);
+        class::functions::encode(pool, &mut btf, &named, &types, &plan.functions, features);
     });
     add_variables(&mut variables, &lanes, &reduced, |id| ids[id.index()]);
     variables.finish(&mut btf, plan.image);
@@ -239,39 +236,111 @@ fn load<'a>(
     }
 }
 
-/// Reads the units once more that have something uncertain, in their order.
-fn read_again(
-    pool: &Pool,
-    plan: &Plan<'_>,
-    around: &Around<'_>,
-    walkers: &Walkers,
-    units: Units,
-) -> Result<Vec<Again>, NoClasses> {
-    let mut numbers: Vec<u32> = match units.all {
-        true => (0..plan.headers.len() as u32).collect(),
-        false => units.some.into_iter().collect(),
-    };
-    numbers.sort_unstable();
-    let weight = |number: &u32| {
-        let header = &plan.headers[*number as usize];
-        (header.end - header.start) as u64
-    };
-    let scratch = || (Abbrevs::default(), walkers.lock().pop().unwrap_or_default());
-    let read = pool.map(&numbers, weight, Weight::UNLIMITED, scratch, |&number, (abbrevs, walker)| {
+/// What has to be known of all units before their types become a stream.
+struct Parts {
+    btf: Btf,
+    names: Names,
+    named: Vec<FunctionId>,
+    again: Vec<Again>,
+}
+
+/// One of them: they have nothing to do with each other.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    Strings,
+    Order,
+    /// A unit that is read once more, for the copies of what is uncertain.
+    Again(u32),
+}
+
+/// What a task brings.
+enum Part {
+    Strings(Btf, Names),
+    Order(Vec<FunctionId>),
+    Again(Option<Again>),
+}
+
+struct Shared<'c, 'l> {
+    plan: &'c Plan<'c>,
+    around: &'c Around<'c>,
+    walkers: &'c Walkers,
+    merged: &'c Merged<'l>,
+}
+
+impl Shared<'_, '_> {
+    fn parts(&self, pool: &Pool, btf: &Btf, units: Units) -> Result<Parts, NoClasses> {
+        let mut numbers: Vec<u32> = match units.all {
+            true => (0..self.plan.headers.len() as u32).collect(),
+            false => units.some.into_iter().collect(),
+        };
+        numbers.sort_unstable();
+        let tasks: Vec<Task> =
+            [Task::Strings, Task::Order].into_iter().chain(numbers.into_iter().map(Task::Again)).collect();
+        // Heaviest first; the strings are more than any unit.
+        let weight = |task: &Task| match task {
+            Task::Strings => 1 << 40,
+            Task::Order => 1 << 39,
+            Task::Again(number) => {
+                let header = &self.plan.headers[*number as usize];
+                (header.end - header.start) as u64
+            }
+        };
+        let scratch = || (Abbrevs::default(), self.walkers.lock().pop().unwrap_or_default());
+        let done = pool.map(&tasks, weight, Weight::UNLIMITED, scratch, |task, (abbrevs, walker)| {
+            self.part(*task, btf, abbrevs, walker)
+        });
+        let mut parts = Parts {
+            btf: Btf::default(),
+            names: Names::default(),
+            named: Vec::new(),
+            again: Vec::new(),
+        };
+        for part in done {
+            match part? {
+                Part::Strings(btf, names) => (parts.btf, parts.names) = (btf, names),
+                Part::Order(named) => parts.named = named,
+                Part::Again(again) => parts.again.extend(again),
+            }
+        }
+        Ok(parts)
+    }
+
+    fn part(
+        &self,
+        task: Task,
+        btf: &Btf,
+        abbrevs: &mut Abbrevs,
+        walker: &mut Walker,
+    ) -> Result<Part, NoClasses> {
+        let plan = self.plan;
+        let number = match task {
+            Task::Strings => {
+                let mut btf = btf.clone();
+                let prefix = plan.context.kabi_prefix;
+                let names = reduce::names(self.merged, &mut btf, plan.sections, prefix)?;
+                return Ok(Part::Strings(btf, names));
+            }
+            Task::Order => {
+                return Ok(Part::Order(class::functions::named(self.merged, &plan.functions)));
+            }
+            Task::Again(number) => number,
+        };
         let header = &plan.headers[number as usize];
         abbrevs.read(plan.sections, header.abbrev)?;
         if plan.context.kabi_prefix.is_none() {
-            let wanted = wanted(plan, around, header, abbrevs);
+            let wanted = wanted(plan, self.around, header, abbrevs);
             if let Ok(again) = walker.again(number, &wanted) {
-                return Ok(again);
+                return Ok(Part::Again(again));
             }
         }
         match load(plan, number as usize, abbrevs)? {
-            Some(unit) => from_unit::again(number, &unit, header.start, around).map(Some),
-            None => Ok(None),
+            Some(unit) => {
+                let again = from_unit::again(number, &unit, header.start, self.around)?;
+                Ok(Part::Again(Some(again)))
+            }
+            None => Ok(Part::Again(None)),
         }
-    });
-    read.into_iter().filter_map(Result::transpose).collect()
+    }
 }
 
 /// Every state of every function, in ids.

@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use kmill_btf::format::{Info, linkage};
 use kmill_btf::{Btf, Kind, StrOff, TypeId};
+use padata::{Pool, Weight};
 use rustc_hash::FxBuildHasher;
 
 use crate::class::graph::Again;
@@ -56,36 +57,46 @@ pub(crate) fn has_arenas(functions: &ElfFunctions<'_>, features: &Features) -> b
     features.attributes && features.decl_tag_kfuncs && functions.all.iter().any(flagged)
 }
 
+/// Functions that are looked at together.
+const PIECE: usize = 1024;
+
+/// The prototypes of a piece of the functions: whether each is encoded, and in what words.
+struct Piece {
+    /// Return type and where the parameters end; nothing when it is left out.
+    prototypes: Vec<Option<(TypeId, u32)>>,
+    /// Two words for each parameter.
+    words: Vec<u32>,
+}
+
 /// Appends them.
 pub(crate) fn encode(
+    pool: &Pool,
     btf: &mut Btf,
     named: &[FunctionId],
     types: &Types<'_, '_>,
     functions: &ElfFunctions<'_>,
     features: &Features,
 ) {
+    let pieces: Vec<&[FunctionId]> = named.chunks(PIECE).collect();
+    let read = pool.map(&pieces, |piece| piece.len() as u64, Weight::UNLIMITED, || (), |piece, ()| {
+        types.piece(btf, piece, functions, features)
+    });
     let mut prototypes = Prototypes::of(btf, named.len());
-    let mut states: Vec<Said<'_>> = Vec::new();
-    let mut words = Vec::new();
-    btf.types.reserve(named.len() * 2, named.len() * 14);
-    for &id in named {
-        states.clear();
-        for (lane, Lane { states: all, .. }) in types.merged.lanes.iter().enumerate() {
-            let said = |(number, state)| Said { lane, number, states: all, state };
-            states.extend(all.of(id).map(said));
+    let words: usize = read.iter().map(|piece| piece.words.len()).sum();
+    btf.types.reserve(named.len() * 2, named.len() * 6 + words);
+    for (ids, piece) in pieces.into_iter().zip(read) {
+        let mut start = 0;
+        for (&id, prototype) in ids.iter().zip(piece.prototypes) {
+            let Some((result, end)) = prototype else { continue };
+            let words = &piece.words[start as usize..end as usize];
+            start = end;
+            let prototype = prototypes.add(btf, result, words);
+            let elf = functions.get(id);
+            let name = btf.add_string(elf.name);
+            let info = Info::new(Kind::Func, false, linkage::STATIC);
+            let function = btf.types.push(name, info, prototype.0, &[]);
+            tags(btf, function, elf, features, types, id);
         }
-        states.sort_unstable_by_key(|said| (said.state.unit, said.state.index));
-        let elf = functions.get(id);
-        words.clear();
-        let result = types.words(states[0], &mut words);
-        if features.consistent_func && !types.certain(btf, elf, &states, result, &words) {
-            continue;
-        }
-        let prototype = prototypes.add(btf, result, &words);
-        let name = btf.add_string(elf.name);
-        let info = Info::new(Kind::Func, false, linkage::STATIC);
-        let function = btf.types.push(name, info, prototype.0, &[]);
-        tags(btf, function, elf, features, types, states[0]);
     }
 }
 
@@ -95,7 +106,7 @@ fn tags(
     elf: &ElfFunction<'_>,
     features: &Features,
     types: &Types<'_, '_>,
-    said: Said<'_>,
+    id: FunctionId,
 ) {
     let mut tags: Vec<(StrOff, i32)> = Vec::new();
     let flags = elf.kfunc.filter(|_| features.decl_tag_kfuncs && features.decl_tag);
@@ -105,8 +116,12 @@ fn tags(
             tags.push((btf.add_string(b"bpf_fastcall"), -1));
         }
     }
-    let annotations = said.states.annotations(said.state).iter();
-    tags.extend(annotations.map(|(value, component)| (types.reduced.names.get(*value), *component)));
+    if types.merged.lanes.iter().any(|lane| lane.states.any_annotations()) {
+        let states = types.states(id);
+        let annotations = states[0].states.annotations(states[0].state).iter();
+        let names = &types.reduced.names;
+        tags.extend(annotations.map(|(value, component)| (names.get(*value), *component)));
+    }
     for (index, &(value, component)) in tags.iter().enumerate() {
         if !tags[..index].contains(&(value, component)) {
             let info = Info::new(Kind::DeclTag, false, 0);
@@ -115,7 +130,42 @@ fn tags(
     }
 }
 
-impl Types<'_, '_> {
+impl<'l> Types<'_, 'l> {
+    /// What all units say of a function, in their order.
+    fn states(&self, id: FunctionId) -> Vec<Said<'l>> {
+        let mut states = Vec::new();
+        for (lane, Lane { states: all, .. }) in self.merged.lanes.iter().enumerate() {
+            let said = |(number, state)| Said { lane, number, states: all, state };
+            states.extend(all.of(id).map(said));
+        }
+        states.sort_unstable_by_key(|said| (said.state.unit, said.state.index));
+        states
+    }
+
+    fn piece(
+        &self,
+        btf: &Btf,
+        ids: &[FunctionId],
+        functions: &ElfFunctions<'_>,
+        features: &Features,
+    ) -> Piece {
+        let mut piece = Piece { prototypes: Vec::with_capacity(ids.len()), words: Vec::new() };
+        for &id in ids {
+            let states = self.states(id);
+            let start = piece.words.len();
+            let result = self.words(states[0], &mut piece.words);
+            let words = &piece.words[start..];
+            let elf = functions.get(id);
+            let encoded =
+                !features.consistent_func || self.certain(btf, elf, &states, result, words);
+            if !encoded {
+                piece.words.truncate(start);
+            }
+            piece.prototypes.push(encoded.then_some((result, piece.words.len() as u32)));
+        }
+        piece
+    }
+
     /// The final id of a type of the stream.
     fn last(&self, id: TypeId) -> TypeId {
         self.ids[id.index()]

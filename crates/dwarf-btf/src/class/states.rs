@@ -73,6 +73,11 @@ impl States {
         &self.params[state.start as usize..(state.start + state.params) as usize]
     }
 
+    /// Whether any function has attributes.
+    pub(crate) fn any_annotations(&self) -> bool {
+        self.annotations.len() > 1
+    }
+
     pub(crate) fn annotations(&self, state: &State) -> &[(StrKey, i32)] {
         // Few functions have any: they lie in a list of their own.
         let start = state.annotations as usize;

@@ -7,7 +7,6 @@ use crate::class::lane::{Lane, Variable};
 use crate::dwarf::attrs::{self, Attrs};
 use crate::dwarf::constants::{op, tag};
 use crate::dwarf::cursor::Cursor;
-use crate::dwarf::unit::UnitHeader;
 use crate::features::Features;
 use crate::serial::variables::{self, Declared};
 use crate::walk::compile::{Uncommon, flag};
