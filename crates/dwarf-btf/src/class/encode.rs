@@ -87,7 +87,7 @@ pub(crate) fn encode(
         Ok(ids)
     })?;
     phases.time("merge/functions", || {
-        let types = class::functions::Types { merged: &merged, again: &again, reduced: &reduced, ids: &ids };
+        let types = class::functions::Types::new(&merged, &again, &reduced, &ids);
         class::functions::encode(pool, &mut btf, &named, &types, &plan.functions, features);
     });
     add_variables(&mut variables, &lanes, &reduced, |id| ids[id.index()]);

@@ -15,9 +15,10 @@ use rustc_hash::FxBuildHasher;
 
 use crate::class::graph::Again;
 use crate::class::lane::Lane;
-use crate::class::merge::Merged;
+use crate::class::merge::{GlobalId, Merged};
 use crate::class::reduce::Reduced;
 use crate::class::states::{State, States};
+use crate::class::table::ClassId;
 use crate::elf::functions::{ElfFunction, ElfFunctions, FunctionId};
 use crate::elf::kfuncs;
 use crate::features::Features;
@@ -38,8 +39,13 @@ pub(crate) struct Types<'c, 'l> {
     pub(crate) again: &'c [Again],
     pub(crate) reduced: &'c Reduced,
     /// By id on the stream: the final one.
-    pub(crate) ids: &'c [TypeId],
+    ids: &'c [TypeId],
+    /// By lane and class: the final id, or [`UNCERTAIN`].
+    finals: Vec<Vec<TypeId>>,
 }
+
+/// Not one type for all units.
+const UNCERTAIN: TypeId = TypeId(u32::MAX);
 
 /// The functions that units have states of, in the order of their names.
 pub(crate) fn named(merged: &Merged<'_>, functions: &ElfFunctions<'_>) -> Vec<FunctionId> {
@@ -130,7 +136,34 @@ fn tags(
     }
 }
 
-impl<'l> Types<'_, 'l> {
+impl<'c, 'l> Types<'c, 'l> {
+    pub(crate) fn new(
+        merged: &'c Merged<'l>,
+        again: &'c [Again],
+        reduced: &'c Reduced,
+        ids: &'c [TypeId],
+    ) -> Self {
+        let all: Vec<TypeId> = (0..merged.all.len() as u32)
+            .map(GlobalId)
+            .map(|id| match merged.is_uncertain(id) {
+                true => UNCERTAIN,
+                false => ids[reduced.class(merged, id).index()],
+            })
+            .collect();
+        let finals = (0..merged.lanes.len()).map(|lane| {
+            merged.locals(lane).iter().map(|id| all[id.index()]).collect()
+        });
+        Types { merged, again, reduced, ids, finals: finals.collect() }
+    }
+
+    /// The final id of a class of a lane.
+    fn of_class(&self, lane: usize, class: ClassId) -> TypeId {
+        match class {
+            ClassId::VOID => TypeId::VOID,
+            class => self.finals[lane][class.index()],
+        }
+    }
+
     /// What all units say of a function, in their order.
     fn states(&self, id: FunctionId) -> Vec<Said<'l>> {
         let mut states = Vec::new();
@@ -177,28 +210,26 @@ impl<'l> Types<'_, 'l> {
         let state = said.state;
         let params = said.states.params(state);
         let classes = said.states.classes(state);
-        let result = merged.global(said.lane, said.states.result(said.number));
-        let name = |index: usize| reduced.names.get(params[index].0).0;
+        let result = self.of_class(said.lane, said.states.result(said.number));
         let start = words.len();
-        let mut uncertain = merged.is_uncertain(result);
-        for (index, class) in classes.iter().enumerate() {
-            let class = merged.global(said.lane, *class);
-            uncertain |= merged.is_uncertain(class);
-            words.extend([name(index), self.last(reduced.class(merged, class)).0]);
+        let mut uncertain = result == UNCERTAIN;
+        for (param, class) in params.iter().zip(classes) {
+            let ty = self.of_class(said.lane, *class);
+            uncertain |= ty == UNCERTAIN;
+            words.extend([reduced.names.get(param.0).0, ty.0]);
         }
-        if uncertain {
-            let read = self.again.binary_search_by_key(&state.unit, |read| read.number);
-            let read = read.ok().map(|index| &self.again[index]);
-            let function = read.and_then(|read| Some((read, read.functions.get(&state.index)?)));
-            if let Some((read, function)) = function {
-                // Variable arguments have no type, and no node.
-                for (place, node) in words[start..].chunks_exact_mut(2).zip(&function.params) {
-                    place[1] = self.last(reduced.in_unit(merged, read, *node)).0;
-                }
-                return self.last(reduced.in_unit(merged, read, function.result));
-            }
+        if !uncertain {
+            return result;
         }
-        self.last(reduced.class(merged, result))
+        let read = self.again.binary_search_by_key(&state.unit, |read| read.number);
+        let read = read.ok().map(|index| &self.again[index]);
+        let function = read.and_then(|read| Some((read, read.functions.get(&state.index)?)));
+        let Some((read, function)) = function else { return TypeId::VOID };
+        // Variable arguments have no type, and no node.
+        for (place, node) in words[start..].chunks_exact_mut(2).zip(&function.params) {
+            place[1] = self.last(reduced.in_unit(merged, read, *node)).0;
+        }
+        self.last(reduced.in_unit(merged, read, function.result))
     }
 
     /// Whether a function has one prototype, and arrives where callers think.

@@ -128,12 +128,9 @@ impl<'l> Merged<'l> {
         }
     }
 
-    /// A class of a lane.
-    pub(crate) fn global(&self, lane: usize, class: ClassId) -> GlobalId {
-        match class {
-            ClassId::VOID => GlobalId::VOID,
-            class => self.local[lane][class.index()],
-        }
+    /// The classes of a lane.
+    pub(crate) fn locals(&self, lane: usize) -> &[GlobalId] {
+        &self.local[lane]
     }
 
     /// Whether the types of a class may end up as different ones.
