@@ -7,18 +7,18 @@ use kmill_btf::dedup;
 use kmill_btf::{Btf, TypeId};
 use padata::{Pool, Weight};
 
-use crate::class::{self};
 use crate::class::from_unit::{self, Around, NoClasses};
+use crate::class::graph::Again;
 use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::merge::{Collision, Merged, Units};
-use crate::class::graph::Again;
 use crate::class::reduce::{self, Names, Reduced};
 use crate::class::states::{State, States};
+use crate::class::{self};
 use crate::dwarf::abbrev::Abbrevs;
+use crate::dwarf::unit::UnitHeader;
 use crate::elf::functions::FunctionId;
 use crate::elf::names::FunctionNames;
-use crate::dwarf::unit::UnitHeader;
 use crate::error::EncodeError;
 use crate::phases::Phases;
 use crate::plan::Plan;
@@ -70,8 +70,7 @@ pub(crate) fn encode(
         shared.parts(pool, &btf, units)
     })?;
     let Parts { btf, names, named, again } = parts;
-    let mut reduced =
-        phases.time("merge/stream", || reduce::reduce(&merged, &again, btf, names));
+    let mut reduced = phases.time("merge/stream", || reduce::reduce(&merged, &again, btf, names));
     if class::functions::has_arenas(&plan.functions, features) {
         let states = states(&merged, &again, &reduced);
         functions::encode(&mut reduced.btf, states, &plan.functions, features)?;
@@ -274,8 +273,10 @@ impl Shared<'_, '_> {
             false => units.some.into_iter().collect(),
         };
         numbers.sort_unstable();
-        let tasks: Vec<Task> =
-            [Task::Strings, Task::Order].into_iter().chain(numbers.into_iter().map(Task::Again)).collect();
+        let tasks: Vec<Task> = [Task::Strings, Task::Order]
+            .into_iter()
+            .chain(numbers.into_iter().map(Task::Again))
+            .collect();
         // Heaviest first; the strings are more than any unit.
         let weight = |task: &Task| match task {
             Task::Strings => 1 << 40,
@@ -286,9 +287,10 @@ impl Shared<'_, '_> {
             }
         };
         let scratch = || (Abbrevs::default(), self.walkers.lock().pop().unwrap_or_default());
-        let done = pool.map(&tasks, weight, Weight::UNLIMITED, scratch, |task, (abbrevs, walker)| {
-            self.part(*task, btf, abbrevs, walker)
-        });
+        let done =
+            pool.map(&tasks, weight, Weight::UNLIMITED, scratch, |task, (abbrevs, walker)| {
+                self.part(*task, btf, abbrevs, walker)
+            });
         let mut parts = Parts {
             btf: Btf::default(),
             names: Names::default(),
@@ -344,11 +346,7 @@ impl Shared<'_, '_> {
 }
 
 /// Every state of every function, in ids.
-fn states(
-    merged: &Merged<'_>,
-    again: &[Again],
-    reduced: &Reduced,
-) -> Vec<functions::State> {
+fn states(merged: &Merged<'_>, again: &[Again], reduced: &Reduced) -> Vec<functions::State> {
     let mut all: Vec<(&States, &State)> = Vec::new();
     for lane in merged.lanes {
         all.extend(lane.states.all().iter().map(|state| (&lane.states, state)));

@@ -50,7 +50,8 @@ const UNCERTAIN: TypeId = TypeId(u32::MAX);
 /// The functions that units have states of, in the order of their names.
 pub(crate) fn named(merged: &Merged<'_>, functions: &ElfFunctions<'_>) -> Vec<FunctionId> {
     let all = (0..functions.all.len() as u32).map(FunctionId);
-    let known = |id: &FunctionId| merged.lanes.iter().any(|lane| lane.states.of(*id).next().is_some());
+    let known =
+        |id: &FunctionId| merged.lanes.iter().any(|lane| lane.states.of(*id).next().is_some());
     let mut named: Vec<FunctionId> = all.filter(known).collect();
     functions.sort(&mut named);
     named
@@ -59,7 +60,8 @@ pub(crate) fn named(merged: &Merged<'_>, functions: &ElfFunctions<'_>) -> Vec<Fu
 /// Whether a function has pointers whose types are changed: a matter for the serial way.
 pub(crate) fn has_arenas(functions: &ElfFunctions<'_>, features: &Features) -> bool {
     const ARENA: u32 = kfuncs::ARENA_RET | kfuncs::ARENA_ARG1 | kfuncs::ARENA_ARG2;
-    let flagged = |function: &ElfFunction<'_>| function.kfunc.is_some_and(|flags| flags & ARENA != 0);
+    let flagged =
+        |function: &ElfFunction<'_>| function.kfunc.is_some_and(|flags| flags & ARENA != 0);
     features.attributes && features.decl_tag_kfuncs && functions.all.iter().any(flagged)
 }
 
@@ -84,9 +86,13 @@ pub(crate) fn encode(
     features: &Features,
 ) {
     let pieces: Vec<&[FunctionId]> = named.chunks(PIECE).collect();
-    let read = pool.map(&pieces, |piece| piece.len() as u64, Weight::UNLIMITED, || (), |piece, ()| {
-        types.piece(btf, piece, functions, features)
-    });
+    let read = pool.map(
+        &pieces,
+        |piece| piece.len() as u64,
+        Weight::UNLIMITED,
+        || (),
+        |piece, ()| types.piece(btf, piece, functions, features),
+    );
     let mut prototypes = Prototypes::of(btf, named.len());
     let words: usize = read.iter().map(|piece| piece.words.len()).sum();
     btf.types.reserve(named.len() * 2, named.len() * 6 + words);
@@ -150,9 +156,8 @@ impl<'c, 'l> Types<'c, 'l> {
                 false => ids[reduced.class(merged, id).index()],
             })
             .collect();
-        let finals = (0..merged.lanes.len()).map(|lane| {
-            merged.locals(lane).iter().map(|id| all[id.index()]).collect()
-        });
+        let finals = (0..merged.lanes.len())
+            .map(|lane| merged.locals(lane).iter().map(|id| all[id.index()]).collect());
         Types { merged, again, reduced, ids, finals: finals.collect() }
     }
 
@@ -241,9 +246,8 @@ impl<'c, 'l> Types<'c, 'l> {
         result: TypeId,
         words: &[u32],
     ) -> bool {
-        let flagged = |said: &Said<'_>| {
-            said.state.unexpected_register || said.state.uncertain_location
-        };
+        let flagged =
+            |said: &Said<'_>| said.state.unexpected_register || said.state.uncertain_location;
         if elf.ambiguous || states.iter().any(flagged) {
             return false;
         }

@@ -88,10 +88,7 @@ impl Index {
         if !is_there {
             return Touch::Never;
         }
-        let before = std::mem::replace(
-            &mut self.stamps[at],
-            Stamp(stamp as u16 | Stamp::SEVERAL),
-        );
+        let before = std::mem::replace(&mut self.stamps[at], Stamp(stamp as u16 | Stamp::SEVERAL));
         if before.is(stamp) {
             self.stamps[at] = before;
             return Touch::Again(Slot(at));

@@ -13,16 +13,14 @@ use crate::unit::rules::FAKE_INT;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct StrKey(pub(crate) u64);
 
-/// Where the bytes of a string key lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Home {
-    None = 0,
-    /// An offset in `.debug_str`.
-    DebugStr = 1,
-    /// Up to seven bytes, in the key.
-    Here = 2,
-    /// An offset in `.debug_info` or `.debug_line_str`, and which.
-    Elsewhere = 3,
+/// Where the bytes of a string key lie: in its two lowest bits.
+mod home {
+    /// At an offset of `.debug_str`.
+    pub(super) const DEBUG_STR: u64 = 1;
+    /// In the key itself.
+    pub(super) const HERE: u64 = 2;
+    /// At an offset of another section; the next bit says which.
+    pub(super) const ELSEWHERE: u64 = 3;
 }
 
 impl StrKey {
@@ -39,7 +37,7 @@ impl StrKey {
 
     /// The string at an offset of `.debug_str`.
     pub(crate) const fn debug_str(offset: u64) -> StrKey {
-        StrKey(offset << 2 | Home::DebugStr as u64)
+        StrKey(offset << 2 | home::DEBUG_STR)
     }
 
     /// Where in `.debug_str` it lies, if there.
@@ -52,7 +50,7 @@ impl StrKey {
 
     /// A short string that lies where it is used; its bytes are in the low end of the word.
     pub(crate) const fn packed(bytes: u64) -> StrKey {
-        StrKey(bytes << 2 | Home::Here as u64)
+        StrKey(bytes << 2 | home::HERE)
     }
 
     /// The key of a string that a section of `sections` holds.
@@ -73,8 +71,8 @@ impl StrKey {
             );
         }
         match (within(&sections.info), within(&sections.line_str)) {
-            (Some(offset), _) => StrKey(offset << 3 | Home::Elsewhere as u64),
-            (_, Some(offset)) => StrKey(offset << 3 | 4 | Home::Elsewhere as u64),
+            (Some(offset), _) => StrKey(offset << 3 | home::ELSEWHERE),
+            (_, Some(offset)) => StrKey(offset << 3 | 4 | home::ELSEWHERE),
             _ => StrKey(!0),
         }
     }

@@ -207,7 +207,8 @@ impl<'l> Merged<'l> {
         let mut units = Units::default();
         let mut seeds = Vec::new();
         for (anchor, named) in (0..).map(GlobalId).zip(&self.named) {
-            if named.several || (named.forward.is_some() && self.declared_both_ways(anchor, named)) {
+            if named.several || (named.forward.is_some() && self.declared_both_ways(anchor, named))
+            {
                 seeds.push(anchor);
             }
         }

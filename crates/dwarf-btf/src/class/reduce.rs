@@ -198,12 +198,7 @@ fn unique(merged: &Merged<'_>, names: &Names) -> bool {
 }
 
 /// Builds the stream.
-pub(crate) fn reduce(
-    merged: &Merged<'_>,
-    again: &[Again],
-    btf: Btf,
-    names: Names,
-) -> Reduced {
+pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf, names: Names) -> Reduced {
     let index = index(merged.lanes);
 
     let mut items: Vec<(Place, Item)> = Vec::new();
@@ -289,7 +284,8 @@ pub(crate) fn reduce(
                 let Some(ty) = unit.graph.get(node) else { continue };
                 let Some(class) = merged.find(ty.own) else { continue };
                 let mut inside = unit.graph.targets(ty).iter();
-                let to = || inside.next().map_or(TypeId::VOID, |to| reduced.in_unit(merged, unit, *to));
+                let to =
+                    || inside.next().map_or(TypeId::VOID, |to| reduced.in_unit(merged, unit, *to));
                 write(&mut types, merged.words(class), array_index, &reduced.names, to, &mut more);
             }
             Item::Int => {
@@ -393,7 +389,7 @@ fn write(
     }
     let mut vlen = words.entries().len() as u32;
     match kind {
-        Kind::Int => more.push(((words.third() >> 32) as u32) << 24 | third * 8),
+        Kind::Int => more.push((((words.third() >> 32) as u32) << 24) | (third * 8)),
         Kind::Array => {
             let len = words.entries().next().map_or(0, |entry| entry.1 as u32);
             more.extend([third, array_index.0, len]);

@@ -143,7 +143,7 @@ pub(crate) enum Seen {
 }
 
 /// The classes of one worker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Table {
     index: Index,
     classes: Vec<Class>,
@@ -162,24 +162,6 @@ pub(crate) struct Table {
     /// The names and nameless structures of each unit, one unit behind another: where each unit's end.
     pub(crate) anchors: Vec<Anchored>,
     pub(crate) anchor_ends: Vec<(u32, u32)>,
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Table {
-            index: Index::default(),
-            classes: Vec::new(),
-            words: Vec::new(),
-            targets: Vec::new(),
-            target_ends: Vec::new(),
-            unit: 0,
-            stamp: 0,
-            twice: Vec::new(),
-            confusing: Vec::new(),
-            anchors: Vec::new(),
-            anchor_ends: Vec::new(),
-        }
-    }
 }
 
 impl Table {

@@ -113,7 +113,7 @@ fn list_v5(
                 cursor.skip(address);
                 continue;
             }
-            2 | 3 | 4 => {
+            2..=4 => {
                 cursor.uleb();
                 cursor.uleb();
             }

@@ -4,10 +4,6 @@ use crate::dwarf::cursor::Cursor;
 use crate::dwarf::sections::Sections;
 use crate::error::{EncodeError, Place};
 
-/// A unit's number, in the order of `.debug_info`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct UnitId(pub(crate) u32);
-
 /// Sizes that the forms of a unit depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoding {
@@ -29,8 +25,6 @@ pub(crate) struct UnitHeader {
     pub(crate) end: usize,
     /// Offset of its abbreviations.
     pub(crate) abbrev: u64,
-    /// `DW_UT_type`: with a signature.
-    pub(crate) is_type_unit: bool,
 }
 
 /// The headers of all units of `.debug_info`, in their order.
@@ -90,6 +84,5 @@ fn header(cursor: &mut Cursor<'_>) -> Result<UnitHeader, &'static str> {
         return Err("a unit shorter than its header");
     }
     let encoding = Encoding { version, address_size, offset_size };
-    let is_type_unit = matches!(kind, 2 | 6);
-    Ok(UnitHeader { encoding, start, entries: cursor.at, end, abbrev, is_type_unit })
+    Ok(UnitHeader { encoding, start, entries: cursor.at, end, abbrev })
 }

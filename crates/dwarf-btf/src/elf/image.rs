@@ -49,7 +49,6 @@ pub(crate) struct Symbol<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Image<'a> {
     pub(crate) endian: Endian,
-    pub(crate) address_size: u8,
     pub(crate) machine: u16,
     pub(crate) relocatable: bool,
     /// By index; the first one is the null section.
@@ -61,8 +60,8 @@ pub(crate) struct Image<'a> {
 impl<'a> Image<'a> {
     pub(crate) fn read(data: &'a [u8]) -> Result<Image<'a>, EncodeError> {
         match object::FileKind::parse(data) {
-            Ok(object::FileKind::Elf32) => read::<FileHeader32<Endianness>>(data, 4),
-            Ok(object::FileKind::Elf64) => read::<FileHeader64<Endianness>>(data, 8),
+            Ok(object::FileKind::Elf32) => read::<FileHeader32<Endianness>>(data),
+            Ok(object::FileKind::Elf64) => read::<FileHeader64<Endianness>>(data),
             _ => Err(EncodeError::Elf("not an ELF file".to_owned())),
         }
     }
@@ -143,10 +142,7 @@ fn expand(
     }
 }
 
-fn read<Elf: FileHeader<Endian = Endianness>>(
-    data: &[u8],
-    address_size: u8,
-) -> Result<Image<'_>, EncodeError> {
+fn read<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Image<'_>, EncodeError> {
     let error = |cause: object::Error| EncodeError::Elf(cause.to_string());
     let header = Elf::parse(data).map_err(error)?;
     let endian = header.endian().map_err(error)?;
@@ -172,7 +168,6 @@ fn read<Elf: FileHeader<Endian = Endianness>>(
     }
     Ok(Image {
         endian: if endian == Endianness::Little { Endian::Little } else { Endian::Big },
-        address_size,
         machine: header.e_machine(endian).0,
         relocatable: header.e_type(endian) == elf::ET_REL,
         sections,

@@ -24,10 +24,8 @@ pub(crate) const ARENA_ARG2: u32 = 1 << 15;
 /// Marks the functions that are in a set of kfuncs.
 pub(crate) fn mark(image: &Image<'_>, functions: &mut ElfFunctions<'_>) -> Result<(), EncodeError> {
     let sections = image.sections.iter().enumerate().skip(1);
-    let Some((index, ids)) = sections.filter(|(_, section)| section.name == b".BTF_ids").last()
-    else {
-        return Ok(());
-    };
+    let mut named = sections.filter(|(_, section)| section.name == b".BTF_ids");
+    let Some((index, ids)) = named.next_back() else { return Ok(()) };
     let Some(symbols) = &image.symbols else { return Ok(()) };
     let mine = || symbols.iter().filter(|symbol| symbol.section as usize == index);
     let word =

@@ -20,9 +20,13 @@ pub(crate) struct FunctionNames {
 impl FunctionNames {
     pub(crate) fn new(pool: &Pool, strings: &[u8], functions: &ElfFunctions<'_>) -> FunctionNames {
         let starts: Vec<usize> = (0..strings.len()).step_by(PIECE).collect();
-        let found = pool.map(&starts, |_| 1, Weight::UNLIMITED, || (), |&start, ()| {
-            piece(strings, start, functions)
-        });
+        let found = pool.map(
+            &starts,
+            |_| 1,
+            Weight::UNLIMITED,
+            || (),
+            |&start, ()| piece(strings, start, functions),
+        );
         let mut by_offset = FxHashMap::default();
         by_offset.reserve(found.iter().map(Vec::len).sum());
         for (offset, id) in found.into_iter().flatten() {
@@ -52,7 +56,8 @@ fn piece(strings: &[u8], start: usize, functions: &ElfFunctions<'_>) -> Vec<(u32
     };
     while at < end {
         let Some(len) = memchr::memchr(0, &strings[at..]) else { break };
-        if let (Some(id), Ok(offset)) = (functions.find(&strings[at..at + len]), u32::try_from(at)) {
+        if let (Some(id), Ok(offset)) = (functions.find(&strings[at..at + len]), u32::try_from(at))
+        {
             found.push((offset, id));
         }
         at += len + 1;

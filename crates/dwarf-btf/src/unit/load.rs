@@ -161,7 +161,9 @@ impl<'u, 'a> Loader<'u, 'a> {
             _ => return Err(self.error(at, "a unit that begins with no unit's entry")),
         }
         let language = attrs::number(die.attrs.language);
-        if self.context.lang_exclude.iter().any(|excluded| u64::from(*excluded) == language) {
+        if u16::try_from(language)
+            .is_ok_and(|language| self.context.lang_exclude.contains(&language))
+        {
             return Ok(UnitKind::LeftOut);
         }
         self.unit.is_rust |= language == lang::RUST;
@@ -614,7 +616,6 @@ impl<'u, 'a> Loader<'u, 'a> {
             target_id: CoreId(0),
             specification: attrs::reference(attrs.specification).map(DieOffset),
             address,
-            declaration,
             artificial: attrs.artificial,
             external: attrs.external,
             top_level: scope == Scope::Unit,

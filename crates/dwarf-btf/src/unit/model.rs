@@ -135,7 +135,6 @@ pub(crate) struct Variable<'a> {
     pub(crate) target_id: CoreId,
     pub(crate) specification: Option<DieOffset>,
     pub(crate) address: Option<u64>,
-    pub(crate) declaration: bool,
     pub(crate) artificial: bool,
     pub(crate) external: bool,
     pub(crate) top_level: bool,

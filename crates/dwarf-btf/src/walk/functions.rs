@@ -24,7 +24,8 @@ use crate::elf::functions::{ElfFunctions, FunctionId};
 use crate::elf::names::FunctionNames;
 use crate::walk::compile::{Uncommon, flag};
 use crate::walk::fields::Order;
-use crate::walk::types::{Entry, Memory, Types};
+use crate::walk::memory::Memory;
+use crate::walk::types::{Entry, Types};
 
 /// In the memory of offsets: a function, a parameter, or anything else that may be an origin.
 const FUNCTION: u64 = 1 << 61;
@@ -33,7 +34,6 @@ const PARAMETER: u64 = 1 << 60;
 /// One function.
 #[derive(Clone, Copy, Debug)]
 struct Function {
-    at: u32,
     name: StrKey,
     /// Offset of the return type; 0 is none.
     result: u32,
@@ -132,7 +132,6 @@ impl Functions {
         let number = self.all.len() as u32;
         types.memory.set(at, FUNCTION | u64::from(number));
         self.all.push(Function {
-            at,
             name,
             result: op.ty.get::<O>(window) as u32,
             origin: op.second.get::<O>(window) as u32,

@@ -11,9 +11,11 @@
 //! expected, forms without need, attributes of attributes) makes it give the unit up, and the
 //! general way ([`from_unit`](crate::class::from_unit)) reads it from its beginning.
 
+pub(crate) mod again;
 pub(crate) mod compile;
 pub(crate) mod fields;
 pub(crate) mod functions;
+pub(crate) mod memory;
 pub(crate) mod types;
 pub(crate) mod unit;
 pub(crate) mod variables;

@@ -7,7 +7,6 @@
 
 use kmill_btf::Kind;
 
-use crate::class::graph::{Graph, Node};
 use crate::class::key::{Hasher, Head, Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::table::{Position, Seen};
@@ -17,57 +16,10 @@ use crate::features::Features;
 use crate::unit::rules::{self, Base};
 use crate::walk::compile::{Length, Op, Ops, Role, Step, Uncommon, flag};
 use crate::walk::fields::{Order, WINDOW, Window, short_string};
+use crate::walk::memory::Memory;
 
 /// How deep types may refer to each other before their turn.
-const DEPTH_MAX: u32 = 128;
-
-/// What a walk needs anew for each unit, kept for its memory.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    /// By offset in the unit: a key, or another thing that lies there.
-    keys: Vec<u64>,
-    /// Offsets of which `keys` knows something.
-    touched: Vec<u32>,
-    /// Named structures and enumerations, for when all keys are known.
-    pub(crate) bodies: Vec<u32>,
-    /// Members, values and parameters of types that are being read.
-    entries: Vec<[u64; 3]>,
-}
-
-impl Memory {
-    /// Room for a unit of that many bytes, of which nothing is known.
-    pub(crate) fn begin(&mut self, len: usize) {
-        for at in self.touched.drain(..) {
-            self.keys[at as usize] = 0;
-        }
-        if self.keys.len() < len {
-            self.keys = vec![0; len.next_power_of_two()];
-        }
-        self.bodies.clear();
-        self.entries.clear();
-    }
-
-    #[inline(always)]
-    pub(crate) fn get(&self, at: u32) -> u64 {
-        self.keys.get(at as usize).copied().unwrap_or(0)
-    }
-
-    #[inline(always)]
-    pub(crate) fn set(&mut self, at: u32, value: u64) {
-        if let Some(place) = self.keys.get_mut(at as usize) {
-            *place = value;
-            self.touched.push(at);
-        }
-    }
-}
-
-impl Memory {
-    /// Where types lie; some more than once.
-    fn types(&self) -> impl Iterator<Item = u32> {
-        let at = self.touched.iter().copied();
-        at.filter(|at| self.keys[*at as usize] & Key::REAL != 0)
-    }
-}
+pub(crate) const DEPTH_MAX: u32 = 128;
 
 /// One entry as far as it was looked at.
 #[derive(Clone, Copy, Debug)]
@@ -94,10 +46,11 @@ pub(crate) struct Types<'w, O> {
     /// `.debug_str`.
     pub(crate) strings: &'w [u8],
     pub(crate) number: u32,
-    pub(crate) order: O,
+    pub(crate) order: std::marker::PhantomData<O>,
 }
 
-type Walked<T> = Result<T, Uncommon>;
+/// What a walk finds, unless it gives up.
+pub(crate) type Walked<T> = Result<T, Uncommon>;
 
 impl<'w, O: Order> Types<'w, O> {
     #[inline(always)]
@@ -220,7 +173,7 @@ impl<'w, O: Order> Types<'w, O> {
 
     /// The name of a type or a member: an empty one is none.
     #[inline(always)]
-    fn name(&self, entry: &Entry<'_>, window: &Window) -> StrKey {
+    pub(crate) fn name(&self, entry: &Entry<'_>, window: &Window) -> StrKey {
         match self.raw_name(entry, window) {
             StrKey::EMPTY => StrKey::NONE,
             name => name,
@@ -546,7 +499,12 @@ impl<'w, O: Order> Types<'w, O> {
 
     /// The key of a structure or union, and where it ends.
     #[inline(never)]
-    fn members_key(&mut self, entry: &Entry<'_>, window: &Window, depth: u32) -> Walked<(Key, usize)> {
+    pub(crate) fn members_key(
+        &mut self,
+        entry: &Entry<'_>,
+        window: &Window,
+        depth: u32,
+    ) -> Walked<(Key, usize)> {
         // The head comes last: members say whether it is one with bit fields.
         let mut hasher = Hasher::entries();
         let see = |_: &mut Memory, name, key, offset| hasher.entry(name, key, offset);
@@ -604,7 +562,8 @@ impl<'w, O: Order> Types<'w, O> {
                         let window = self.window(child.base)?;
                         let label = self.name(&child, window);
                         let value = self.number(&child, window);
-                        let value = rules::value(kind, value, self.features).map_err(|_| Uncommon)?;
+                        let value =
+                            rules::value(kind, value, self.features).map_err(|_| Uncommon)?;
                         if label == StrKey::NONE {
                             return Err(Uncommon);
                         }
@@ -622,7 +581,11 @@ impl<'w, O: Order> Types<'w, O> {
 
     /// The key of an enumeration, and where it ends.
     #[inline(never)]
-    fn values_key(&mut self, entry: &Entry<'_>, window: &Window) -> Walked<(Key, usize)> {
+    pub(crate) fn values_key(
+        &mut self,
+        entry: &Entry<'_>,
+        window: &Window,
+    ) -> Walked<(Key, usize)> {
         let mut hasher = Hasher::entries();
         let see = |_: &mut Memory, name, value| hasher.entry(name, value, 0);
         let (head, end) = self.values(entry, window, see)?;
@@ -772,79 +735,6 @@ impl<'w, O: Order> Types<'w, O> {
         }
     }
 
-    /// The unit's types as a graph, when all of them were read.
-    pub(crate) fn graph(&mut self) -> Walked<Graph> {
-        let mut orders: Vec<u32> = self.memory.types().collect();
-        orders.sort_unstable();
-        orders.dedup();
-        let node = |at: u32| match orders.binary_search(&at) {
-            Ok(index) => Node(index as u32),
-            Err(_) => Node::VOID,
-        };
-        let mut graph = Graph::default();
-        let mut targets = Vec::new();
-        for &at in &orders {
-            let entry = self.look(at as usize)?;
-            let window = self.window(entry.base)?;
-            let op = entry.op;
-            targets.clear();
-            let target = |entry: &Entry<'_>, window: &Window| match entry.op.ty.is_there() {
-                true => node(entry.op.ty.get::<O>(window) as u32),
-                false => Node::VOID,
-            };
-            if !matches!(op.role, Role::Named | Role::Anonymous | Role::NamedEnum | Role::AnonymousEnum) {
-                targets.push(target(&entry, window));
-            }
-            let inside = match op.role {
-                Role::Prototype => Some(Role::Parameter),
-                Role::Named | Role::Anonymous => Some(Role::Member),
-                _ => None,
-            };
-            if let Some(role) = inside.filter(|_| op.has(flag::CHILDREN)) {
-                let mut next = entry.next;
-                loop {
-                    let child = self.look(next)?;
-                    next = child.next;
-                    match child.op.role {
-                        Role::Null => break,
-                        found if found == role => {
-                            targets.push(target(&child, self.window(child.base)?));
-                        }
-                        _ => {}
-                    }
-                }
-            }
-            let key = Key(self.memory.get(at) & !Key::MARK);
-            let (kind, own) = match op.role {
-                Role::Pointer => (Kind::Ptr, key),
-                Role::Const => (Kind::Const, key),
-                Role::Volatile => (Kind::Volatile, key),
-                Role::Restrict => (Kind::Restrict, key),
-                Role::Typedef => (Kind::Typedef, key),
-                Role::Array => (Kind::Array, key),
-                Role::Prototype => (Kind::FuncProto, key),
-                Role::Base => (Kind::Int, key),
-                Role::AnonymousEnum => (Kind::Enum, key),
-                Role::Anonymous => (composite(op), key),
-                Role::Declared => {
-                    let name = self.name(&entry, window);
-                    let head = Head::new(Kind::Fwd, op.has(flag::UNION));
-                    (Kind::Fwd, Hasher::new(head, name, 0).key())
-                }
-                Role::Named | Role::NamedEnum => {
-                    let (own, _) = match op.role {
-                        Role::NamedEnum => self.values_key(&entry, window)?,
-                        _ => self.members_key(&entry, window, DEPTH_MAX)?,
-                    };
-                    (if op.role == Role::NamedEnum { Kind::Enum } else { composite(op) }, own)
-                }
-                _ => return Err(Uncommon),
-            };
-            graph.push((at, kind), (key, own, key != own), targets.iter().copied());
-        }
-        Ok(graph)
-    }
-
     /// Reads what has a name, now that every key is known.
     pub(crate) fn bodies(&mut self) -> Walked<()> {
         for index in 0..self.memory.bodies.len() {
@@ -870,7 +760,7 @@ fn array_key(target: Key, len: u32) -> Key {
     hasher.key()
 }
 
-fn composite(op: &Op) -> Kind {
+pub(crate) fn composite(op: &Op) -> Kind {
     if op.has(flag::UNION) { Kind::Union } else { Kind::Struct }
 }
 

@@ -1,5 +1,7 @@
 //! One unit: entry by entry, each given to what it is for.
 
+use std::marker::PhantomData;
+
 use kmill_btf::Endian;
 use rustc_hash::FxHashMap;
 
@@ -14,7 +16,8 @@ use crate::unit::load::UnitKind;
 use crate::walk::compile::{Ops, Role, Uncommon, flag};
 use crate::walk::fields::{Big, Little, Order, WINDOW};
 use crate::walk::functions::{Around, Functions};
-use crate::walk::types::{Memory, Types};
+use crate::walk::memory::Memory;
+use crate::walk::types::Types;
 use crate::walk::variables as walked;
 
 /// What a worker keeps from unit to unit.
@@ -91,7 +94,7 @@ impl Walker {
         if abbrev.tag != tag::COMPILE_UNIT {
             return Err(Uncommon);
         }
-        if wanted.lang_exclude.iter().any(|excluded| u64::from(*excluded) == language) {
+        if u16::try_from(language).is_ok_and(|language| wanted.lang_exclude.contains(&language)) {
             return Ok(UnitKind::LeftOut);
         }
         let is_c =
@@ -118,8 +121,18 @@ impl Walker {
             data
         };
         let result = match sections.endian {
-            Endian::Little => self.walk(lane, number, wanted, data, (cursor.at, end), Little, again),
-            Endian::Big => self.walk(lane, number, wanted, data, (cursor.at, end), Big, again),
+            Endian::Little => self.walk(
+                lane,
+                number,
+                wanted,
+                data,
+                (cursor.at, end),
+                PhantomData::<Little>,
+                again,
+            ),
+            Endian::Big => {
+                self.walk(lane, number, wanted, data, (cursor.at, end), PhantomData::<Big>, again)
+            }
         };
         self.last = last;
         result.map(|()| UnitKind::Encoded)
@@ -133,7 +146,7 @@ impl Walker {
         wanted: &Wanted<'_>,
         data: &[u8],
         (first, end): (usize, usize),
-        order: O,
+        order: PhantomData<O>,
         again: Option<&mut Again>,
     ) -> Result<(), Uncommon> {
         let Walker { ops, memory, functions, variables, .. } = self;

@@ -12,7 +12,8 @@ use crate::serial::variables::{self, Declared};
 use crate::walk::compile::{Uncommon, flag};
 use crate::walk::fields::Order;
 use crate::walk::functions::Around;
-use crate::walk::types::{Entry, Memory, Types};
+use crate::walk::memory::Memory;
+use crate::walk::types::{Entry, Types};
 
 /// Chains of types that are longer go in circles.
 const STEPS_MAX: u32 = 256;
@@ -169,11 +170,10 @@ fn elements(around: &Around<'_>, array: &Die<'_>) -> Option<u64> {
     use crate::dwarf::form::Value;
     let mut len = 1_u32;
     let mut next = array.next;
-    while array.has_children {
-        let data = around.sections.info.get(next)?;
-        if *data == 0 {
-            break;
-        }
+    if !array.has_children {
+        return Some(1);
+    }
+    while *around.sections.info.get(next)? != 0 {
         let child = read(around, next as u64).ok()?;
         next = child.next;
         if child.tag != tag::SUBRANGE_TYPE || child.has_children {
