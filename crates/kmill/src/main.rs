@@ -2,6 +2,7 @@
 //! it is to be.
 
 mod applets;
+mod blob;
 mod commands;
 mod completions;
 mod encode;
@@ -27,7 +28,7 @@ usage: kmill COMMAND [arguments]
              (also when kmill is called by that name)
   pahole     turn a kernel's debug info into BTF, with the command line of pahole
              (also when kmill is called by that name)
-  btf        make BTF
+  btf        make BTF, show it, check it, compare it
   demo       index a kernel, or a sample, and show the result beside kmod's
   generate   print the man page or a shell's completions
 

@@ -20,7 +20,7 @@ pub use problem::{Asked, EntryProblem, Problem, What};
 use crate::btf::Btf;
 
 /// At most so many problems are listed.
-const MANY: usize = 1000;
+pub const MANY: usize = 1000;
 
 impl Btf {
     /// Everything that the kernel would not take, of our own types; the base is taken for right.

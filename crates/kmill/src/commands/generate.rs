@@ -9,7 +9,7 @@ use crate::commands::btf;
 use crate::completions::Shell;
 
 const USAGE: &str = "\
-usage: kmill generate man depmod|pahole|kmill-btf-encode
+usage: kmill generate man depmod|pahole|kmill-btf-{encode,dump,verify,diff}
        kmill generate bash|zsh|fish depmod|pahole
 ";
 
@@ -19,7 +19,10 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
     let text = match words[..] {
         ["man", "depmod"] => depmod::man(),
         ["man", "pahole"] => pahole::man(),
-        ["man", "kmill-btf-encode"] => btf::encode_man(),
+        ["man", name] => match name.strip_prefix("kmill-btf-").and_then(btf::man) {
+            Some(page) => page,
+            None => return usage(),
+        },
         [shell, command] => match (Shell::from_name(shell), command) {
             (Some(shell), "depmod") => depmod::completion(shell),
             (Some(shell), "pahole") => pahole::completion(shell),

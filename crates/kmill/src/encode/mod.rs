@@ -63,8 +63,7 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
         let base = base.map(|base| input::read_base(&base)).transpose()?;
         Ok((base, input::read_input(&path).map_err(|e| Error::file(&path, "reading", e))?))
     })?;
-    let options =
-        Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
+    let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
     let encoded =
         phases.time("encode", || dwarf_btf::encode(&Pool::new(threads), image.bytes(), &options));
     match encoded.map_err(|cause| Error::file(&path, "encoding", cause))? {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use dwarf_btf::Features;
 
+use super::help::help;
 use crate::encode::features::{SUPPORTED, Wanted};
 use crate::encode::{self, Done, Error, Request, languages};
 use crate::getopt::{Event, Flag, Parser, Section, Value, entries};
@@ -63,15 +64,12 @@ const FLAGS: &[Flag<Id>] = &[
         .says("show this help", "Print a summary of the options and exit."),
 ];
 
-/// Where the words of the help begin.
-const COLUMN: usize = 26;
-
 /// Runs with the arguments behind the command; returns the exit status.
 pub(super) fn main(args: &[OsString]) -> u8 {
     let posixly_correct = std::env::var_os("POSIXLY_CORRECT").is_some();
     let (request, time) = match parse(args, posixly_correct) {
         Ok(Parsed::Run(request, time)) => (request, time),
-        Ok(Parsed::Help) => return show("kmill btf encode", &help()),
+        Ok(Parsed::Help) => return show("kmill btf encode", &help(&COMMAND)),
         Err(words) => {
             complain(format!("{words}\n").as_bytes());
             return 1;
@@ -180,20 +178,6 @@ fn complaint(words: &str) -> Result<Parsed, String> {
     Err(format!("kmill btf encode: {words}; --help says more"))
 }
 
-fn help() -> String {
-    let mut text = format!("usage: kmill btf encode {}\n\n", COMMAND.synopsis[0]);
-    for flag in FLAGS {
-        let short = flag.short.map_or("    ".to_owned(), |name| format!("-{}, ", char::from(name)));
-        let argument = match flag.arg {
-            crate::getopt::Arg::Required(name) => format!(" {name}"),
-            _ => String::new(),
-        };
-        let names = format!("  {short}--{}{argument}", flag.longs[0]);
-        text.push_str(&format!("{names:COLUMN$}  {}\n", flag.help));
-    }
-    text
-}
-
 /// What the texts for people say besides the options.
 static COMMAND: Command<Id> = Command {
     name: "kmill-btf-encode",
@@ -211,7 +195,12 @@ static COMMAND: Command<Id> = Command {
         ("1", "Failure; no file is written."),
     ],
     environment: &[],
-    see_also: &[("pahole", 1)],
+    see_also: &[
+        ("kmill-btf-dump", 1),
+        ("kmill-btf-verify", 1),
+        ("kmill-btf-diff", 1),
+        ("pahole", 1),
+    ],
 };
 
 /// The man page, in roff.

@@ -1,18 +1,24 @@
-//! `kmill btf`: making BTF.
+//! `kmill btf`: making BTF, and looking at it.
 
+mod diff;
+mod dump;
 mod encode;
+mod files;
+mod help;
+mod verify;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::report::streams::{complain, show};
 
-pub(crate) use encode::man as encode_man;
-
 const USAGE: &str = "\
 usage: kmill btf COMMAND [arguments]
 
   encode   make BTF of a kernel's debug info
+  dump     show every type
+  verify   say what the kernel would not take, and why
+  diff     say what two files have differently, by name
 
   kmill btf COMMAND --help says more.
 ";
@@ -25,6 +31,9 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
     };
     match command.as_bytes() {
         b"encode" => encode::main(rest),
+        b"dump" => dump::main(rest),
+        b"verify" => verify::main(rest),
+        b"diff" => diff::main(rest),
         b"-h" | b"--help" | b"help" => show("kmill btf", USAGE),
         _ => {
             let text = format!("kmill btf: there is no command {}\n\n{USAGE}", command.display());
@@ -32,4 +41,15 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
             1
         }
     }
+}
+
+/// The man page of one of the commands, in roff.
+pub(crate) fn man(command: &str) -> Option<String> {
+    Some(match command {
+        "encode" => encode::man(),
+        "dump" => dump::man(),
+        "verify" => verify::man(),
+        "diff" => diff::man(),
+        _ => return None,
+    })
 }
