@@ -16,6 +16,7 @@
 //! | `source` | the bytes of a file or of a decompressed image, by range |
 //! | `layout` | ELF header and section table to the few sections an index needs |
 //! | [`module`] | [`ModuleElf`]: symbols, exported names, modinfo, versions |
+//! | [`map`] | a whole file in memory by a map, guarded against its shrinking |
 //! | [`codec`] | gzip, xz, zstd, recognised by magic |
 //! | [`error`] | what can be wrong with a module, and the errno depmod reports |
 //!
@@ -26,6 +27,7 @@
 pub mod codec;
 pub mod error;
 mod layout;
+pub mod map;
 pub mod module;
 pub mod reader;
 mod source;
@@ -33,5 +35,6 @@ mod source;
 pub use codec::Codec;
 pub use error::ReadError;
 pub use layout::Class;
+pub use map::GuardedMap;
 pub use module::{Crc, ModuleElf, SymbolScan};
 pub use reader::ModuleReader;
