@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! features, languages   words of the command line -> dwarf_btf::Options
-//! input                 the file's bytes, a base's types
+//! input                 the file's bytes, mapped; a base's types
 //! run                   read -> encode -> write, each a phase
 //! error                 what can be wrong with a file
 //! output                a file that appears whole, or a device that is written straight
@@ -66,6 +66,8 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
     let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
     let encoded =
         phases.time("encode", || dwarf_btf::encode(&Pool::new(threads), image.bytes(), &options));
+    // First: of a file that shrank, nothing that the encoder says is worth a word.
+    image.check().map_err(|cause| Error::file(&path, "reading", cause))?;
     match encoded.map_err(|cause| Error::file(&path, "encoding", cause))? {
         Encoded::Nothing(why) => Ok(Done::Nothing(why)),
         Encoded::Blob(blob) => {
