@@ -13,6 +13,7 @@ use crate::types::{Type, TypeId};
 
 use super::hash::{enums_compatible, shallow_equal};
 use super::map::{IN_PROGRESS, at, resolve};
+use super::steps::{Steps, TooMany};
 
 /// Nothing assumed about a type.
 const NONE: u32 = u32::MAX;
@@ -44,7 +45,14 @@ impl Hypothesis {
     }
 
     /// Whether candidate `id` can be canonical `canon`, given what is mapped.
-    pub(super) fn equivalent(&mut self, btf: &Btf, map: &[u32], id: u32, canon: u32) -> bool {
+    pub(super) fn equivalent(
+        &mut self,
+        btf: &Btf,
+        map: &[u32],
+        id: u32,
+        canon: u32,
+        steps: &mut Steps,
+    ) -> Result<bool, TooMany> {
         for canon in self.order.drain(..) {
             self.pairs[canon as usize] = NONE;
         }
@@ -52,45 +60,64 @@ impl Hypothesis {
         self.stack.clear();
         self.stack.push((id, canon));
         while let Some((id, canon)) = self.stack.pop() {
-            if !self.pair(btf, map, id, canon) {
-                return false;
+            if !self.pair(btf, map, id, canon, steps)? {
+                return Ok(false);
             }
         }
-        true
+        Ok(true)
     }
 
     /// Looks at one pair; the pairs behind it go on the stack, last one first.
-    fn pair(&mut self, btf: &Btf, map: &[u32], id: u32, canon: u32) -> bool {
+    fn pair(
+        &mut self,
+        btf: &Btf,
+        map: &[u32],
+        id: u32,
+        canon: u32,
+        steps: &mut Steps,
+    ) -> Result<bool, TooMany> {
+        steps.take(1)?;
         if resolve(map, TypeId(id)) == resolve(map, TypeId(canon)) {
-            return true;
+            return Ok(true);
         }
         // Only on the canonical side: a candidate's declarations stay what they are.
         let canon = follow_forward(btf, map, canon);
         let assumed = self.pairs[canon as usize];
         if assumed != NONE {
-            return assumed == id || identical(btf, assumed, id);
+            return Ok(assumed == id || identical(btf, assumed, id, steps)?);
         }
         self.pairs[canon as usize] = id;
         self.order.push(canon);
 
         // `void` is nobody's equal here: both `void` resolve to the same above.
         let (Some(a), Some(b)) = (btf.get(TypeId(id)), btf.get(TypeId(canon))) else {
-            return false;
+            return Ok(false);
         };
         if a.name() != b.name() {
-            return false;
+            return Ok(false);
         }
         if a.kind() != b.kind() {
-            return match (a.kind(), b.kind()) {
-                (Kind::Fwd, kind) => declared(a) == kind,
-                (kind, Kind::Fwd) => {
-                    let same = declared(b) == kind;
-                    self.changes_base |= same && canon <= btf.types.base().0;
-                    same
-                }
-                _ => false,
-            };
+            return Ok(self.declares(btf, a, b, canon));
         }
+        steps.compare(a, b)?;
+        Ok(self.same_kind(a, b))
+    }
+
+    /// Whether one of two types of different kinds is a declaration of the other.
+    fn declares(&mut self, btf: &Btf, a: Type<'_>, b: Type<'_>, canon: u32) -> bool {
+        match (a.kind(), b.kind()) {
+            (Kind::Fwd, kind) => declared(a) == kind,
+            (kind, Kind::Fwd) => {
+                let same = declared(b) == kind;
+                self.changes_base |= same && canon <= btf.types.base().0;
+                same
+            }
+            _ => false,
+        }
+    }
+
+    /// Compares two types of one kind and name, but for what they refer to.
+    fn same_kind(&mut self, a: Type<'_>, b: Type<'_>) -> bool {
         match a.kind() {
             Kind::Int | Kind::Fwd | Kind::Float => a.words() == b.words(),
             Kind::Enum | Kind::Enum64 => enums_compatible(a, b),
@@ -165,30 +192,31 @@ fn follow_forward(btf: &Btf, map: &[u32], id: u32) -> u32 {
 
 /// Compilers describe some types more than once in a unit. Two such copies count as one when they
 /// are the same to the ids that they refer to, and only arrays, structures and pointers are asked.
-fn identical(btf: &Btf, a: u32, b: u32) -> bool {
+fn identical(btf: &Btf, a: u32, b: u32, steps: &mut Steps) -> Result<bool, TooMany> {
     if a == 0 || b == 0 {
-        return false;
+        return Ok(false);
     }
     let (first, second) = (at(btf, a), at(btf, b));
     match (first.kind(), second.kind()) {
-        (Kind::Array, Kind::Array) => first.words() == second.words(),
-        (Kind::Ptr, Kind::Ptr) => first.target() == second.target(),
-        _ => identical_structs(btf, a, b),
+        (Kind::Array, Kind::Array) => Ok(first.words() == second.words()),
+        (Kind::Ptr, Kind::Ptr) => Ok(first.target() == second.target()),
+        _ => identical_structs(btf, a, b, steps),
     }
 }
 
 /// All pairs behind two structures must be the same, so each is looked at once: structures that
 /// have another one twice would double the work at every level.
-fn identical_structs(btf: &Btf, a: u32, b: u32) -> bool {
+fn identical_structs(btf: &Btf, a: u32, b: u32, steps: &mut Steps) -> Result<bool, TooMany> {
     let mut seen = FxHashSet::default();
     let mut pairs = vec![(a, b)];
     while let Some((a, b)) = pairs.pop() {
         if a == 0 || b == 0 {
-            return false;
+            return Ok(false);
         }
         let (a, b) = (at(btf, a), at(btf, b));
+        steps.compare(a, b)?;
         if !a.kind().is_composite() || a.kind() != b.kind() || !shallow_equal(a, b) {
-            return false;
+            return Ok(false);
         }
         for (a, b) in a.members().zip(b.members()) {
             let (a, b) = (a.type_id.0, b.type_id.0);
@@ -197,7 +225,7 @@ fn identical_structs(btf: &Btf, a: u32, b: u32) -> bool {
             }
         }
     }
-    true
+    Ok(true)
 }
 
 fn same_arrays(btf: &Btf, a: u32, b: u32) -> bool {

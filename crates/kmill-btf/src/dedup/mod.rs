@@ -13,11 +13,12 @@
 //!
 //! Which of several equal types stays, and which of several candidates a type is compared with
 //! first, follows libbpf's data structures: see `table`. The walks are loops over a stack of
-//! ours, so that no input is too deep.
+//! ours, so that no input is too deep, and `steps` counts them, so that none takes for ever.
 
 mod equiv;
 mod hash;
 mod map;
+mod steps;
 mod table;
 
 use crate::btf::Btf;
@@ -26,6 +27,7 @@ use crate::types::{TypeId, Types, map_refs};
 
 use equiv::Hypothesis;
 use map::{IN_PROGRESS, UNPROCESSED, at, resolve};
+use steps::{Steps, TooMany};
 use table::Table;
 
 /// Why types cannot be deduplicated.
@@ -34,6 +36,15 @@ pub enum DedupError {
     /// A type refers to itself, and no structure or union lies between.
     #[error("type {0} refers to itself without a structure in between")]
     Loop(TypeId),
+    /// So many types look alike that to tell them apart would take for ever.
+    #[error("too many types look alike: to compare each with each would take for ever")]
+    Ambiguous,
+}
+
+impl From<TooMany> for DedupError {
+    fn from(TooMany: TooMany) -> Self {
+        DedupError::Ambiguous
+    }
 }
 
 /// What each type is a duplicate of.
@@ -58,7 +69,7 @@ impl Btf {
     /// The same types, each once.
     ///
     /// # Errors
-    /// When a chain of references ends nowhere.
+    /// When a chain of references ends nowhere, or too many types look alike.
     pub fn dedup(mut self) -> Result<Btf, DedupError> {
         let canonical = canonicalise(&mut self)?;
         let (types, _) = compact(&self, &canonical);
@@ -70,12 +81,12 @@ impl Btf {
 /// typedefs, arrays, prototypes, …) are resolved on the way; those of members are not yet.
 ///
 /// # Errors
-/// When a chain of references ends nowhere.
+/// When a chain of references ends nowhere, or too many types look alike.
 pub fn canonicalise(btf: &mut Btf) -> Result<Canonical, DedupError> {
     let mut dedup = Dedup::new(btf);
     dedup.base(btf);
-    dedup.primitives(btf);
-    dedup.composites(btf);
+    dedup.primitives(btf)?;
+    dedup.composites(btf)?;
     dedup.forwards(btf);
     dedup.references(btf)?;
     Ok(Canonical { map: dedup.map })
@@ -85,6 +96,7 @@ struct Dedup {
     map: Vec<u32>,
     table: Table,
     hypothesis: Hypothesis,
+    steps: Steps,
 }
 
 /// The first id that is ours.
@@ -102,7 +114,14 @@ impl Dedup {
                 map[id.index()] = id.0;
             }
         }
-        Dedup { map, table: Table::default(), hypothesis: Hypothesis::new(count) }
+        let (table, hypothesis) = (Table::default(), Hypothesis::new(count));
+        let mut words = btf.types.words().len();
+        let mut base = btf.base();
+        while let Some(btf) = base {
+            words += btf.types.words().len();
+            base = btf.base();
+        }
+        Dedup { map, table, hypothesis, steps: Steps::for_words(words) }
     }
 
     /// Types of the base stay as they are, and may stand for ours.
@@ -123,7 +142,7 @@ impl Dedup {
         }
     }
 
-    fn primitives(&mut self, btf: &Btf) {
+    fn primitives(&mut self, btf: &Btf) -> Result<(), DedupError> {
         for (TypeId(id), ty) in btf.types.iter() {
             let kind = ty.kind();
             if !matches!(kind, Kind::Int | Kind::Float | Kind::Fwd) && !kind.is_enum() {
@@ -133,6 +152,7 @@ impl Dedup {
             let mut found = None;
             for other in self.table.candidates(key) {
                 let candidate = at(btf, other);
+                self.steps.compare(ty, candidate)?;
                 if candidate.words() == ty.words() {
                     found = Some(other);
                     break;
@@ -148,9 +168,10 @@ impl Dedup {
             }
             self.settle(id, found, key);
         }
+        Ok(())
     }
 
-    fn composites(&mut self, btf: &Btf) {
+    fn composites(&mut self, btf: &Btf) -> Result<(), DedupError> {
         let mut candidates = Vec::new();
         for (TypeId(id), ty) in btf.types.iter() {
             if !ty.kind().is_composite() || self.map[id as usize] < IN_PROGRESS {
@@ -161,8 +182,10 @@ impl Dedup {
             candidates.extend(self.table.candidates(key));
             let mut found = None;
             for &other in &candidates {
-                if hash::shallow_equal(ty, at(btf, other))
-                    && self.hypothesis.equivalent(btf, &self.map, id, other)
+                let candidate = at(btf, other);
+                self.steps.compare(ty, candidate)?;
+                if hash::shallow_equal(ty, candidate)
+                    && self.hypothesis.equivalent(btf, &self.map, id, other, &mut self.steps)?
                     && self.hypothesis.apply(btf, &mut self.map)
                 {
                     found = Some(other);
@@ -171,6 +194,7 @@ impl Dedup {
             }
             self.settle(id, found, key);
         }
+        Ok(())
     }
 
     /// A declaration that no walk resolved is what the one structure or union of its name is.
@@ -209,7 +233,7 @@ impl Dedup {
                 let Some(place) = place else {
                     let id = *id;
                     stack.pop();
-                    self.settle_reference(btf, id);
+                    self.settle_reference(btf, id)?;
                     continue;
                 };
                 let target = at(btf, *id).words()[place];
@@ -230,12 +254,21 @@ impl Dedup {
         Ok(())
     }
 
-    fn settle_reference(&mut self, btf: &Btf, id: u32) {
+    fn settle_reference(&mut self, btf: &Btf, id: u32) -> Result<(), DedupError> {
         let ty = at(btf, id);
         let key = hash::of(ty);
-        // Equal words are equal types: of all kinds here nothing else counts.
-        let found = self.table.candidates(key).find(|other| at(btf, *other).words() == ty.words());
+        let mut found = None;
+        for other in self.table.candidates(key) {
+            let candidate = at(btf, other);
+            self.steps.compare(ty, candidate)?;
+            // Equal words are equal types: of all kinds here nothing else counts.
+            if candidate.words() == ty.words() {
+                found = Some(other);
+                break;
+            }
+        }
         self.settle(id, found, key);
+        Ok(())
     }
 }
 

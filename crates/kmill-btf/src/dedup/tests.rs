@@ -189,6 +189,54 @@ fn structures_that_double_at_every_level_take_no_time() {
     }
 }
 
+/// Structures that look alike, and differ in what is behind them.
+fn alike(count: u32) -> Blob {
+    let mut blob = Blob::new();
+    for n in 0..count {
+        let name = format!("s{n}");
+        let forward = blob.forward(&name);
+        let ptr = blob.ptr(forward);
+        blob.structure("", 8, &[("p", ptr, 0)]);
+    }
+    blob
+}
+
+#[test]
+fn what_would_take_for_ever_is_an_error() {
+    // As many as no kernel has.
+    assert_eq!(alike(1000).dedup().btf.types.len(), 3000);
+    assert_eq!(alike(20_000).btf.dedup().err(), Some(DedupError::Ambiguous));
+    // Enumerations without a name are all compared with each other.
+    let mut blob = Blob::new();
+    for value in 0..40_000 {
+        blob.enumeration("", &[("A", value)]);
+    }
+    assert_eq!(blob.btf.dedup().err(), Some(DedupError::Ambiguous));
+}
+
+/// Half of the structures have one graph behind them, half another, and the two graphs differ in their
+/// last type only: every walk is as long as it can be.
+#[test]
+fn long_walks_that_fail_are_counted_whole() {
+    let mut blob = Blob::new();
+    let int = blob.int("int", 4);
+    let mut graph = |name: &str| {
+        let mut last = blob.structure(name, 4, &[("x", int, 0)]);
+        for _ in 0..2000 {
+            let ptr = blob.ptr(last);
+            last = blob.structure("link", 8, &[("next", ptr, 0)]);
+        }
+        blob.ptr(last)
+    };
+    let ends = [graph("one"), graph("other")];
+    for n in 0..2000 {
+        let forward = blob.forward(&format!("s{n}"));
+        let ptr = blob.ptr(forward);
+        blob.structure("", 16, &[("graph", ends[n % 2], 0), ("own", ptr, 64)]);
+    }
+    assert_eq!(blob.btf.dedup().err(), Some(DedupError::Ambiguous));
+}
+
 #[test]
 fn what_else_is_in_a_unit_twice_makes_a_duplicate() {
     assert_eq!(twice_in_a_unit(|blob, int| blob.refer(Kind::Const, "", int)), 2);
