@@ -47,8 +47,8 @@ pub(crate) fn read(path: &Path, base: Option<&Arc<Btf>>) -> Result<Btf, BlobErro
     match base {
         Some(base) => Btf::read_split(&bytes, base.clone()).map_err(BlobError::Btf),
         None => Btf::read(&bytes).map_err(|error| match error {
-            // Its ids and names begin where the base's end.
-            ReadError::Type { .. } | ReadError::Strings(_) => BlobError::PerhapsSplit(error),
+            // Its strings begin where the base's end: none of them is the empty one.
+            ReadError::Strings(_) => BlobError::PerhapsSplit(error),
             _ => BlobError::Btf(error),
         }),
     }

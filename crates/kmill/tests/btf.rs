@@ -102,6 +102,18 @@ fn a_modules_types_are_shown_behind_its_kernels() {
     assert!(status == Some(1) && errors.starts_with(words), "{errors}");
 }
 
+/// COMPAT.md: bpftool shows the id.
+#[test]
+fn what_refers_to_nothing_is_an_error() {
+    let files = Files::new();
+    let mut btf = kernel(4);
+    btf.types.push_ref(Kind::Ptr, StrOff::EMPTY, TypeId(77));
+    let (status, text, errors) = run(&["dump"], &[&files.write("bad", &btf)]);
+    assert_eq!((status, text), (Some(1), String::new()));
+    let words = "/bad: reading: BTF type 3: refers to a type that there is not\n";
+    assert!(errors.ends_with(words), "{errors}");
+}
+
 /// COMPAT.md: bpftool makes a line feed of `\n`, and writes bytes that are no text as they are.
 #[test]
 fn names_that_json_has_no_words_for() {
