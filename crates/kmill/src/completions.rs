@@ -48,12 +48,99 @@ pub(crate) fn script<I: Copy>(shell: Shell, command: &Command<I>) -> String {
     }
 }
 
+/// A program whose first word says which command it is; of one of them, the group, the second word says
+/// more.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its commands.
+    pub(crate) commands: &'static [&'static str],
+    /// The one that has commands of its own.
+    pub(crate) group: &'static str,
+    /// Those.
+    pub(crate) members: &'static [&'static str],
+}
+
+/// What a program's script has for one member of its group, whose name is that of the page: all words
+/// with `-` between them.
+pub(crate) fn member<I: Copy>(shell: Shell, program: &Program, command: &Command<I>) -> String {
+    match shell {
+        Shell::Bash => bash_function(command),
+        Shell::Zsh => {
+            let name = command.name.replace('-', "_");
+            format!("_kmill_{name}() {{\n{}}}\n", zsh_arguments(command))
+        }
+        Shell::Fish => {
+            let Program { name, group, .. } = program;
+            let word = command.name.rsplit('-').next().unwrap_or_default();
+            let seen = "__fish_seen_subcommand_from";
+            let start = format!("complete -c {name} -n '{seen} {group}; and {seen} {word}'");
+            fish_flags(&start, command)
+        }
+    }
+}
+
+/// The script of a program, around those of its members.
+pub(crate) fn program(shell: Shell, program: &Program, members: &str) -> String {
+    let Program { name, commands, group, members: words } = program;
+    let (commands, words) = (commands.join(" "), words.join(" "));
+    match shell {
+        Shell::Bash => format!(
+            r#"# bash completion for {name}, made by kmill
+{members}_kmill_{name}() {{
+    local cur=${{COMP_WORDS[COMP_CWORD]}} member=_kmill_{name}_{group}_${{COMP_WORDS[2]}}
+    case $COMP_CWORD,${{COMP_WORDS[1]}} in
+    1,*) mapfile -t COMPREPLY < <(compgen -W '{commands}' -- "$cur") ;;
+    2,{group}) mapfile -t COMPREPLY < <(compgen -W '{words}' -- "$cur") ;;
+    *,{group}) declare -F "$member" >/dev/null && "$member" ;;
+    esac
+}}
+complete -F _kmill_{name} {name}
+"#
+        ),
+        Shell::Zsh => format!(
+            r#"#compdef {name}
+# zsh completion for {name}, made by kmill
+{members}case $CURRENT,$words[2] in
+2,*) compadd -- {commands} ;;
+3,{group}) compadd -- {words} ;;
+*,{group})
+    local member=_kmill_{name}_{group}_$words[3]
+    shift 2 words
+    (( CURRENT -= 2 ))
+    (( $+functions[$member] )) && $member
+    ;;
+esac
+"#
+        ),
+        Shell::Fish => {
+            let seen = "__fish_seen_subcommand_from";
+            let group_only = format!("{seen} {group}; and not {seen} {words}");
+            format!(
+                "# fish completion for {name}, made by kmill\n\
+                 complete -c {name} -n __fish_use_subcommand -x -a '{commands}'\n\
+                 complete -c {name} -n '{group_only}' -x -a '{words}'\n{members}"
+            )
+        }
+    }
+}
+
 fn flags<I>(command: &Command<I>) -> impl Iterator<Item = &'static Flag<I>> {
     command.sections.iter().flat_map(|section| section.flags)
 }
 
 fn bash<I: Copy>(command: &Command<I>) -> String {
     let name = command.name;
+    let function = bash_function(command);
+    format!(
+        "# bash completion for {name}, made by kmill\n{function}complete -F _kmill_{name} {name}\n"
+    )
+}
+
+/// `_kmill_NAME`, which completes the words of a command, however many stand before its own.
+fn bash_function<I: Copy>(command: &Command<I>) -> String {
+    let name = command.name.replace('-', "_");
     // The words after which an argument of this kind is expected.
     let before = |value| {
         let taking =
@@ -85,8 +172,7 @@ fn bash<I: Copy>(command: &Command<I>) -> String {
     let arms = [arm(&dir, "how=(-d)"), arm(&file, "how=(-f)"), arm(&text, "COMPREPLY=(); return")]
         .concat();
     format!(
-        r#"# bash completion for {name}, made by kmill
-_kmill_{name}() {{
+        r#"_kmill_{name}() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
     # bash makes three words of --name=value.
     if [[ $cur == = ]]; then
@@ -106,16 +192,18 @@ _kmill_{name}() {{
     [[ ${{how[0]}} == -W ]] || compopt -o filenames
     mapfile -t COMPREPLY < <(compgen "${{how[@]}}" -- "$cur")
 }}
-complete -F _kmill_{name} {name}
 "#
     )
 }
 
 fn zsh<I: Copy>(command: &Command<I>) -> String {
-    let mut script = format!(
-        "#compdef {0}\n# zsh completion for {0}, made by kmill\n_arguments -s -S \\\n",
-        command.name
-    );
+    let name = command.name;
+    let arguments = zsh_arguments(command);
+    format!("#compdef {name}\n# zsh completion for {name}, made by kmill\n{arguments}")
+}
+
+fn zsh_arguments<I: Copy>(command: &Command<I>) -> String {
+    let mut script = "_arguments -s -S \\\n".to_owned();
     for flag in flags(command) {
         let about = quote_zsh(flag.help);
         let argument = |name| match flag.value {
@@ -153,8 +241,21 @@ fn quote_zsh(help: &str) -> String {
 fn fish<I: Copy>(command: &Command<I>) -> String {
     let name = command.name;
     let mut script = format!("# fish completion for {name}, made by kmill\n");
+    script.push_str(&fish_flags(&format!("complete -c {name}"), command));
+    if command.operands == Operands::Files {
+        return script;
+    }
+    // Without `-f`, which would hide module files.
+    let versions = format!("set -l dirs {VERSIONS}/*; string replace {VERSIONS}/ '' -- \\$dirs");
+    script.push_str(&format!("complete -c {name} -a \"({versions})\"\n"));
+    script
+}
+
+/// A line for each option, which begins so.
+fn fish_flags<I: Copy>(start: &str, command: &Command<I>) -> String {
+    let mut script = String::new();
     for flag in flags(command) {
-        let mut line = format!("complete -c {name}");
+        let mut line = start.to_owned();
         if let Some(short) = flag.short {
             line.push_str(&format!(" -s {}", char::from(short)));
         }
@@ -170,11 +271,5 @@ fn fish<I: Copy>(command: &Command<I>) -> String {
         let about = flag.help.replace('\n', " ").replace('\'', "\\'");
         script.push_str(&format!("{line} -d '{about}'\n"));
     }
-    if command.operands == Operands::Files {
-        return script;
-    }
-    // Without `-f`, which would hide module files.
-    let versions = format!("set -l dirs {VERSIONS}/*; string replace {VERSIONS}/ '' -- \\$dirs");
-    script.push_str(&format!("complete -c {name} -a \"({versions})\"\n"));
     script
 }

@@ -251,3 +251,43 @@ fn every_command_has_its_texts() {
         assert!(usage.contains(&format!("\n  {command} ")), "{usage}");
     }
 }
+
+fn script(shell: &str) -> String {
+    let mut generate = Command::new(env!("CARGO_BIN_EXE_kmill"));
+    let (status, text, errors) =
+        seen(&generate.args(["generate", shell, "kmill"]).output().unwrap());
+    assert_eq!((status, errors), (Some(0), String::new()));
+    text
+}
+
+#[test]
+fn every_option_is_completed() {
+    for shell in ["bash", "zsh", "fish"] {
+        let text = script(shell);
+        for command in ["encode", "dump", "verify", "diff"] {
+            let (_, help, _) = run(&[command, "--help"], &[]);
+            for option in help.split_whitespace().filter_map(|word| word.strip_prefix("--")) {
+                let found = match shell {
+                    "fish" => {
+                        text.contains(&format!("{command}' -l {option}"))
+                            || text.contains(&format!(" -l {option} "))
+                    }
+                    _ => text.contains(&format!("--{option}")),
+                };
+                assert!(found, "{option} of {command} in {shell}");
+            }
+        }
+    }
+}
+
+/// Asks a bash what it would offer; there is one wherever this is built, or there is nothing to ask.
+#[test]
+fn bash_completes_commands_and_options() {
+    let asks = r#"compopt() { :; }
+        ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _kmill_kmill; echo "${COMPREPLY[*]}"; }
+        ask kmill b; ask kmill btf d; ask kmill btf dump --; ask kmill btf diff --base; ask kmill btf nothing x"#;
+    let script = format!("{}\n{asks}", script("bash"));
+    let Ok(output) = Command::new("bash").args(["--norc", "-c", &script]).output() else { return };
+    let lines = "btf\ndump diff\n--json --base --help\n--base --base-a --base-b\n\n";
+    assert_eq!(seen(&output), (Some(0), lines.to_owned(), String::new()));
+}

@@ -10,7 +10,7 @@ use crate::completions::Shell;
 
 const USAGE: &str = "\
 usage: kmill generate man depmod|pahole|kmill-btf-{encode,dump,verify,diff}
-       kmill generate bash|zsh|fish depmod|pahole
+       kmill generate bash|zsh|fish kmill|depmod|pahole
 ";
 
 /// Prints what is asked for; returns the exit status.
@@ -25,6 +25,7 @@ pub(crate) fn main(args: &[OsString]) -> u8 {
         },
         [shell, command] => match (Shell::from_name(shell), command) {
             (Some(shell), "depmod") => depmod::completion(shell),
+            (Some(shell), "kmill") => btf::completion(shell),
             (Some(shell), "pahole") => pahole::completion(shell),
             _ => return usage(),
         },

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use super::files::{read, read_base};
 use super::help::help;
+use super::program::PROGRAM;
+use crate::completions::{self, Shell};
 use crate::getopt::{Event, Flag, Parser, Section, Value, entries};
 use crate::man::{self, Command, Operands};
 use crate::report::streams::{complain, show, show_all};
@@ -107,6 +109,11 @@ static COMMAND: Command<Id> = Command {
 };
 
 /// The man page, in roff.
-pub(crate) fn man() -> String {
+pub(super) fn man() -> String {
     man::page(&COMMAND)
+}
+
+/// Its part of the program's completion script.
+pub(super) fn completion(shell: Shell) -> String {
+    completions::member(shell, &PROGRAM, &COMMAND)
 }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use dwarf_btf::Features;
 
 use super::help::help;
+use super::program::PROGRAM;
+use crate::completions::{self, Shell};
 use crate::encode::features::{SUPPORTED, Wanted};
 use crate::encode::{self, Done, Error, Request, languages};
 use crate::getopt::{Event, Flag, Parser, Section, Value, entries};
@@ -204,6 +206,11 @@ static COMMAND: Command<Id> = Command {
 };
 
 /// The man page, in roff.
-pub(crate) fn man() -> String {
+pub(super) fn man() -> String {
     man::page(&COMMAND)
+}
+
+/// Its part of the program's completion script.
+pub(super) fn completion(shell: Shell) -> String {
+    completions::member(shell, &PROGRAM, &COMMAND)
 }

@@ -5,11 +5,13 @@ mod dump;
 mod encode;
 mod files;
 mod help;
+mod program;
 mod verify;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
+use crate::completions::{self, Shell};
 use crate::report::streams::{complain, show};
 
 const USAGE: &str = "\
@@ -52,4 +54,11 @@ pub(crate) fn man(command: &str) -> Option<String> {
         "diff" => diff::man(),
         _ => return None,
     })
+}
+
+/// The completion script of kmill.
+pub(crate) fn completion(shell: Shell) -> String {
+    let members = [encode::completion, dump::completion, verify::completion, diff::completion];
+    let members: String = members.iter().map(|member| member(shell)).collect();
+    completions::program(shell, &program::PROGRAM, &members)
 }
