@@ -90,7 +90,17 @@ impl<'a> Cursor<'a> {
     }
 
     /// Unsigned LEB128 (7.6); bits above 64 are dropped.
+    #[inline]
     pub(crate) fn uleb(&mut self) -> u64 {
+        // Nearly all of them.
+        if let Some(byte @ 0..0x80) = self.data.get(self.at) {
+            self.at += 1;
+            return u64::from(*byte);
+        }
+        self.long_uleb()
+    }
+
+    fn long_uleb(&mut self) -> u64 {
         let mut value = 0;
         let mut shift = 0_u32;
         loop {

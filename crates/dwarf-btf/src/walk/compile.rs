@@ -384,28 +384,22 @@ impl Place {
 }
 
 fn field_of(op: &mut Op, spec: &Spec, found: Found) {
-    let odd = |op: &mut Op| {
-        if !may_be_walked(op.role) {
-            op.role = Role::Odd;
-        } else {
-            op.length = Length::Walked;
+    match spec.name {
+        at::NAME | at::TYPE => return name_or_type(op, spec, found),
+        at::SIBLING => {
+            if let (Found::Number(field), form::REF4) = (found, spec.form) {
+                op.sibling = field;
+                return;
+            }
         }
-    };
-    match (spec.name, found) {
-        (at::NAME, Found::Inline) => op.flags |= flag::INLINE_NAME,
-        (at::NAME, Found::Number(field)) if spec.form == form::STRP => op.name = field,
-        (at::TYPE, Found::Number(field)) if spec.form == form::REF4 => op.ty = field,
-        (at::NAME | at::TYPE, _) => match op.role {
-            Role::Skip | Role::Call | Role::Variable => {}
-            Role::Function | Role::Parameter => op.role = Role::Odd,
-            _ => odd(op),
+        at::DECLARATION => match found {
+            Found::Flag => op.flags |= flag::DECLARATION,
+            _ if matches!(op.role, Role::Skip | Role::Call) => {}
+            _ => op.role = Role::Odd,
         },
-        (at::SIBLING, Found::Number(field)) if spec.form == form::REF4 => op.sibling = field,
-        (at::DECLARATION, Found::Flag) => op.flags |= flag::DECLARATION,
-        (at::DECLARATION, _) => odd(op),
-        (at::EXTERNAL, _) => op.flags |= flag::EXTERNAL,
-        (at::ARTIFICIAL, _) => op.flags |= flag::ARTIFICIAL,
-        (at::LOCATION, found) => {
+        at::EXTERNAL => op.flags |= flag::EXTERNAL,
+        at::ARTIFICIAL => op.flags |= flag::ARTIFICIAL,
+        at::LOCATION => {
             op.flags |= flag::LOCATION;
             op.location_form = spec.form;
             match found {
@@ -414,17 +408,46 @@ fn field_of(op: &mut Op, spec: &Spec, found: Found) {
                 _ => op.location_form = 0,
             }
         }
-        (at::SPECIFICATION, _) if matches!(op.role, Role::Variable | Role::Skip | Role::Call) => {}
-        (at::SPECIFICATION, _) => op.role = Role::Odd,
-        (at::ABSTRACT_ORIGIN, Found::Number(field)) if spec.form == form::REF4 => {
-            if matches!(op.role, Role::Function | Role::Parameter) {
-                op.second = field;
+        at::SPECIFICATION => {
+            if !matches!(op.role, Role::Variable | Role::Skip | Role::Call) {
+                op.role = Role::Odd;
             }
         }
-        (at::ABSTRACT_ORIGIN, _) if matches!(op.role, Role::Skip | Role::Call) => {}
-        (at::ABSTRACT_ORIGIN, _) if op.role == Role::Variable => {}
-        (at::ABSTRACT_ORIGIN, _) => op.role = Role::Odd,
-        (name, found) => number_of(op, name, spec, found),
+        at::ABSTRACT_ORIGIN => match (found, spec.form) {
+            (Found::Number(field), form::REF4) => {
+                if matches!(op.role, Role::Function | Role::Parameter) {
+                    op.second = field;
+                }
+            }
+            _ if matches!(op.role, Role::Skip | Role::Call | Role::Variable) => {}
+            _ => op.role = Role::Odd,
+        },
+        at::BYTE_SIZE
+        | at::ENCODING
+        | at::CONST_VALUE
+        | at::DATA_MEMBER_LOCATION
+        | at::DATA_BIT_OFFSET
+        | at::BIT_SIZE
+        | at::BIT_OFFSET
+        | at::COUNT
+        | at::UPPER_BOUND
+        | at::STR_OFFSETS_BASE
+        | at::ADDR_BASE
+        | at::GNU_ADDR_BASE
+        | at::LOCLISTS_BASE => number_of(op, spec.name, spec, found),
+        _ => {}
+    }
+}
+
+fn name_or_type(op: &mut Op, spec: &Spec, found: Found) {
+    match (spec.name, found, spec.form) {
+        (at::NAME, Found::Inline, _) => op.flags |= flag::INLINE_NAME,
+        (at::NAME, Found::Number(field), form::STRP) => op.name = field,
+        (at::TYPE, Found::Number(field), form::REF4) => op.ty = field,
+        _ => match op.role {
+            Role::Skip | Role::Call | Role::Variable => {}
+            _ => op.role = Role::Odd,
+        },
     }
 }
 
