@@ -223,9 +223,8 @@ impl Ops {
     }
 }
 
-fn role(tag: u16, specs: &[Spec]) -> Role {
-    let named = specs.iter().any(|spec| spec.name == at::NAME);
-    let declared = specs.iter().any(|spec| spec.name == at::DECLARATION);
+/// The role of a tag, as if its entries had a name and were definitions.
+fn role(tag: u16) -> Role {
     match tag {
         tag::BASE_TYPE => Role::Base,
         tag::POINTER_TYPE => Role::Pointer,
@@ -235,14 +234,8 @@ fn role(tag: u16, specs: &[Spec]) -> Role {
         tag::TYPEDEF => Role::Typedef,
         tag::ARRAY_TYPE => Role::Array,
         tag::SUBROUTINE_TYPE => Role::Prototype,
-        tag::STRUCTURE_TYPE | tag::UNION_TYPE => match (declared, named) {
-            (true, true) => Role::Declared,
-            (true, false) => Role::Odd,
-            (false, true) => Role::Named,
-            (false, false) => Role::Anonymous,
-        },
-        tag::ENUMERATION_TYPE if named => Role::NamedEnum,
-        tag::ENUMERATION_TYPE => Role::AnonymousEnum,
+        tag::STRUCTURE_TYPE | tag::UNION_TYPE => Role::Named,
+        tag::ENUMERATION_TYPE => Role::NamedEnum,
         tag::MEMBER => Role::Member,
         tag::ENUMERATOR => Role::Enumerator,
         tag::SUBRANGE_TYPE => Role::Subrange,
@@ -263,8 +256,21 @@ fn role(tag: u16, specs: &[Spec]) -> Role {
     }
 }
 
+/// What is left of a role without a name, or by a mere declaration.
+fn settled(op: &Op) -> Role {
+    let named = op.name.is_there() || op.has(flag::INLINE_NAME);
+    match (op.role, op.has(flag::DECLARATION), named) {
+        (Role::Named, true, true) => Role::Declared,
+        (Role::Named, true, false) => Role::Odd,
+        (Role::Named, false, false) => Role::Anonymous,
+        (Role::NamedEnum, _, false) => Role::AnonymousEnum,
+        (role, ..) => role,
+    }
+}
+
+#[inline]
 fn op(tag: u16, children: bool, specs: &[Spec], address_size: u8) -> Op {
-    let mut op = Op { role: role(tag, specs), ..Op::NULL };
+    let mut op = Op { role: role(tag), ..Op::NULL };
     if children {
         op.flags |= flag::CHILDREN;
     }
@@ -277,6 +283,7 @@ fn op(tag: u16, children: bool, specs: &[Spec], address_size: u8) -> Op {
         let field = place.step(last, spec);
         field_of(&mut op, spec, field);
     }
+    op.role = settled(&op);
     op.len = place.at.min(255) as u8;
     op.length = place.length;
     // Fields that lie too far behind, or where nobody knows, are nothing for a walk.
@@ -464,8 +471,7 @@ fn number_of(op: &mut Op, name: u16, spec: &Spec, found: Found) {
             | form::SDATA
     );
     let (first, second) = match (op.role, name) {
-        (Role::Base | Role::Named | Role::Anonymous, at::BYTE_SIZE) => (true, false),
-        (Role::NamedEnum | Role::AnonymousEnum, at::BYTE_SIZE) => (true, false),
+        (Role::Base | Role::Named | Role::NamedEnum, at::BYTE_SIZE) => (true, false),
         (Role::Base, at::ENCODING) => (false, true),
         (Role::Enumerator, at::CONST_VALUE) => (true, false),
         (Role::Member, at::DATA_MEMBER_LOCATION) => (true, false),
