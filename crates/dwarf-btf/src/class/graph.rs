@@ -82,45 +82,90 @@ impl Graph {
         found.map_or(Node::VOID, |index| Node(index as u32))
     }
 
-    /// Of types that the unit has twice, those of which structures reach more than one copy: only
-    /// these can both be met in one walk.
+    /// Of types that the unit has twice, those of which one walk may meet two copies.
     pub(crate) fn confusing(&self, unit: u32, suspects: &[Key]) -> Vec<Confusing> {
         if suspects.is_empty() {
             return Vec::new();
         }
-        // For each type, how many members lead to it without a structure in between.
+        let uses = self.uses();
+        let mut copies: FxHashMap<Key, u32> = FxHashMap::default();
+        for ty in &self.types {
+            *copies.entry(ty.own).or_default() += 1;
+            if ty.is_named {
+                *copies.entry(ty.key).or_default() += 1;
+            }
+        }
+        let mut found = Vec::new();
+        for &key in suspects {
+            let nodes = self.iter().filter(|(_, ty)| ty.own == key || ty.key == key);
+            let nodes: Vec<Node> = nodes.map(|(node, _)| node).collect();
+            // Walks start at structures, whether or not a member leads to them.
+            let mut starts = false;
+            let mut used = Vec::new();
+            for &node in &nodes {
+                let ty = &self.types[node.index()];
+                starts |= ty.is_named || ty.kind.is_composite();
+                used.extend(uses.as_ref().map(|uses| uses[node.index()]).filter(|uses| *uses > 0));
+            }
+            let separate = !starts && uses.is_some() && used.iter().all(|uses| *uses == 1);
+            if starts || uses.is_none() || used.len() > 1 {
+                let with = self.copies_below(&nodes, &copies);
+                found.push(Confusing { key, unit, separate, with });
+            }
+        }
+        found
+    }
+
+    /// For each type, by how many ways members lead to it without a structure in between; nothing
+    /// when there are very many.
+    fn uses(&self) -> Option<Vec<u32>> {
         let mut uses = vec![0_u32; self.types.len()];
-        let mut seen = vec![0_u32; self.types.len()];
+        let mut steps = 64 * self.types.len() + 10_000;
         let mut stack = Vec::new();
-        let mut round = 0;
         for ty in self.types.iter().filter(|ty| ty.kind.is_composite()) {
-            for &member in self.targets(ty) {
-                round += 1;
-                stack.push(member);
-                while let Some(node) = stack.pop() {
-                    let Some(ty) = self.get(node) else { continue };
-                    if std::mem::replace(&mut seen[node.index()], round) == round {
-                        continue;
-                    }
-                    uses[node.index()] += 1;
-                    if is_reference(ty.kind) {
-                        stack.extend(self.targets(ty));
-                    }
+            stack.extend_from_slice(self.targets(ty));
+            while let Some(node) = stack.pop() {
+                let Some(ty) = self.get(node) else { continue };
+                steps = steps.checked_sub(1)?;
+                uses[node.index()] += 1;
+                if is_reference(ty.kind) {
+                    stack.extend_from_slice(self.targets(ty));
                 }
             }
         }
-        let confusing = |&key: &Key| {
-            let mut named = true;
-            let mut used = Vec::new();
-            for (ty, uses) in self.types.iter().zip(&uses).filter(|(ty, _)| ty.own == key) {
-                named &= ty.is_named;
-                used.extend((*uses > 0).then_some(*uses));
-            }
-            // A walk may start at what has a name, and at its name no type is found here.
-            let separate = !named && used.iter().all(|uses| *uses == 1);
-            (named || used.len() > 1).then_some(Confusing { key, unit, separate })
+        Some(uses)
+    }
+
+    /// Types below copies that the unit has twice too, and whose ids show in libbpf's test for
+    /// identity. That looks through members that are arrays of one type, and through structures
+    /// that are members; of pointers and of what else refers it only compares the ids.
+    fn copies_below(&self, nodes: &[Node], copies: &FxHashMap<Key, u32>) -> Vec<Key> {
+        let is_copy = |ty: &NodeType| [ty.own, ty.key].iter().any(|key| copies.get(key) > Some(&1));
+        let mut seen = vec![false; self.types.len()];
+        let mut with = Vec::new();
+        let mut stack: Vec<(Node, bool)> = Vec::new();
+        let below = |ty: &NodeType, stack: &mut Vec<(Node, bool)>| {
+            let member = ty.kind.is_composite();
+            stack.extend(self.targets(ty).iter().map(|target| (*target, member)));
         };
-        suspects.iter().filter_map(confusing).collect()
+        for &node in nodes {
+            below(&self.types[node.index()], &mut stack);
+        }
+        while let Some((node, member)) = stack.pop() {
+            // What there is once has one id, and nothing behind it shows.
+            let Some(ty) = self.get(node).filter(|ty| is_copy(ty)) else { continue };
+            let mut elements = self.targets(ty).iter().filter_map(|target| self.get(*target));
+            if member && ty.kind == Kind::Array && !elements.any(is_copy) {
+                continue;
+            }
+            if !std::mem::replace(&mut seen[node.index()], true) {
+                with.extend([ty.own, ty.key]);
+                below(ty, &mut stack);
+            }
+        }
+        with.sort_unstable();
+        with.dedup();
+        with
     }
 }
 

@@ -85,7 +85,7 @@ impl<'l> Merged<'l> {
             merged.local.push(local);
         }
         merged.resolve();
-        merged.names();
+        merged.names()?;
         Ok(merged)
     }
 
@@ -178,7 +178,7 @@ impl<'l> Merged<'l> {
         self.find(Key::anchor(kind, words.name()))
     }
 
-    fn names(&mut self) {
+    fn names(&mut self) -> Result<(), Collision> {
         self.named = vec![Named::default(); self.all.len()];
         for id in (0..self.all.len() as u32).map(GlobalId) {
             let Some(anchor) = self.anchor_of(id) else { continue };
@@ -199,6 +199,14 @@ impl<'l> Merged<'l> {
                 }
             }
         }
+        // Prototypes are compared by kinds too: one that is declared as the one kind and defined
+        // as the other is two things there.
+        let kind = |id: Option<GlobalId>| id.map(|id| self.words(id).kind());
+        let mixed = |named: &Named| {
+            let (definition, forward) = (kind(named.definition), kind(named.forward));
+            definition == Some(Kind::Enum64) && forward == Some(Kind::Enum)
+        };
+        if self.named.iter().any(mixed) { Err(Collision) } else { Ok(()) }
     }
 
     /// Marks what is uncertain. Says in which units copies of it lie, or that it may be any.
@@ -212,18 +220,23 @@ impl<'l> Merged<'l> {
                 seeds.push(anchor);
             }
         }
-        let mut confusing: Vec<_> =
-            self.lanes.iter().flat_map(|lane| &lane.table.confusing).copied().collect();
+        let mut confusing: Vec<&Confusing> =
+            self.lanes.iter().flat_map(|lane| &lane.table.confusing).collect();
         confusing.sort_unstable_by_key(|confusing| (confusing.key, confusing.unit));
         for copies in confusing.chunk_by(|a, b| a.key == b.key) {
             let Some(seed) = self.find(copies[0].key) else { continue };
             if self.is_harmless(seed, copies, &referrers) {
                 continue;
             }
-            seeds.push(seed);
-            if !self.is_anchor(seed) {
-                units.all |= self.all[seed.index()].in_several;
-                units.some.extend(copies.iter().map(|copy| copy.unit));
+            // Where copies count, those below them do.
+            let below = copies.iter().flat_map(|copy| &copy.with);
+            let below = below.filter_map(|key| self.find(*key));
+            for seed in std::iter::once(seed).chain(below) {
+                seeds.push(seed);
+                if !self.is_anchor(seed) {
+                    units.all |= self.all[seed.index()].in_several;
+                    units.some.extend(copies.iter().map(|copy| copy.unit));
+                }
             }
         }
         for id in referrers.closure(seeds) {
@@ -249,14 +262,14 @@ impl<'l> Merged<'l> {
     /// There is one when two copies of a unit stand before one type of another: when two members
     /// that have a copy each here share one there. So copies do no harm where no two members
     /// share any, and no other unit has two such members at all.
-    fn is_harmless(&self, seed: GlobalId, copies: &[Confusing], referrers: &Referrers) -> bool {
+    fn is_harmless(&self, seed: GlobalId, copies: &[&Confusing], referrers: &Referrers) -> bool {
         if self.is_anchor(seed) || !copies.iter().all(|copy| copy.separate) {
             return false;
         }
         if !self.all[seed.index()].in_several {
             return true;
         }
-        let uses = self.uses(seed, referrers);
+        let Some(uses) = self.uses(seed, referrers) else { return false };
         self.lanes.iter().all(|lane| {
             // Uses that a definition brings into a unit, by class of the lane.
             let classes = lane.table.classes().iter();
@@ -276,22 +289,23 @@ impl<'l> Merged<'l> {
         })
     }
 
-    /// How many members of each structure lead to a type without another structure in between:
-    /// by anchor, or by class where there is none.
-    fn uses(&self, seed: GlobalId, referrers: &Referrers) -> FxHashMap<GlobalId, u32> {
+    /// By how many ways the members of each structure lead to a type without another structure in
+    /// between: by anchor, or by class where there is none. Nothing when there are very many.
+    fn uses(&self, seed: GlobalId, referrers: &Referrers) -> Option<FxHashMap<GlobalId, u32>> {
         let mut uses: FxHashMap<GlobalId, u32> = FxHashMap::default();
-        let mut seen = FxHashSet::default();
+        let mut steps = 100_000_u32;
         let mut stack = vec![seed];
         while let Some(id) = stack.pop() {
             for &from in referrers.of(id) {
+                steps = steps.checked_sub(1)?;
                 if self.is_composite(from) {
                     *uses.entry(self.anchor_of(from).unwrap_or(from)).or_default() += 1;
-                } else if !self.is_anchor(from) && seen.insert(from) {
+                } else if !self.is_anchor(from) {
                     stack.push(from);
                 }
             }
         }
-        uses
+        Some(uses)
     }
 
     fn is_composite(&self, id: GlobalId) -> bool {

@@ -98,13 +98,15 @@ impl<'t> Words<'t> {
     }
 }
 
-/// A class of which a unit has several copies, more than one of them within structures.
-#[derive(Clone, Copy, Debug)]
+/// A class of which a unit has several copies, and one walk may meet two of them.
+#[derive(Clone, Debug)]
 pub(crate) struct Confusing {
     pub(crate) key: Key,
     pub(crate) unit: u32,
-    /// No two members share a copy.
+    /// No two ways from members lead to one copy, and no walk starts at any.
     pub(crate) separate: bool,
+    /// Classes below of which the unit has several copies.
+    pub(crate) with: Vec<Key>,
 }
 
 /// A name that a unit defines or declares, or a structure without a name.
