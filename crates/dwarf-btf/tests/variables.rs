@@ -167,7 +167,6 @@ fn a_variable_of_type_void_is_left_out_where_it_is_forced() {
 
 /// Without force the reference leaves out the rest of the unit's variables, and goes on.
 #[test]
-#[ignore = "ours ends the encoding there"]
 fn a_variable_of_type_void_ends_those_of_its_unit() {
     let unit = |name: &str, ty, at| {
         Unit::new(5)

@@ -13,6 +13,7 @@ use crate::elf::functions::ElfFunctions;
 use crate::elf::names::FunctionNames;
 use crate::error::{EncodeError, Place};
 use crate::features::Features;
+use crate::serial::variables::Refused;
 use crate::serial::{functions, variables};
 use crate::unit::model::{CoreId, DieOffset, Function, Shape, Unit, UnitType};
 use crate::unit::rules::{self, Base};
@@ -512,8 +513,12 @@ fn variables(
         return Ok(());
     }
     for (index, variable) in unit.variables.iter().enumerate() {
-        let found = around.variables.look(unit, variable, around.features, address_size)?;
-        let Some(found) = found else { continue };
+        let found = match around.variables.look(unit, variable, around.features, address_size) {
+            Ok(Some(found)) => found,
+            Ok(None) => continue,
+            Err(Refused::Rest) => break,
+            Err(Refused::Error(error)) => return Err(error.into()),
+        };
         let target = found.variable.target_id;
         lane.variables.push(Variable {
             unit: number,

@@ -31,7 +31,13 @@ pub(crate) struct Abbrevs {
     /// Codes that are far off.
     others: rustc_hash::FxHashMap<u64, Abbrev>,
     specs: Vec<Spec>,
+    /// Where they were read.
+    offset: Option<u64>,
 }
+
+/// Attributes of one declaration, at most. Compilers have some twenty; entries of a byte with very
+/// many attributes of none would take more time than anybody has.
+const ATTRIBUTES_MAX: usize = 256;
 
 impl Abbrevs {
     /// Reads the declarations at an offset in the place of those before.
@@ -40,6 +46,11 @@ impl Abbrevs {
             place: Place { section: ".debug_abbrev", unit: None, offset: at as u64 },
             what,
         };
+        // Units of one compiler run may share theirs.
+        if self.offset == Some(offset) {
+            return Ok(());
+        }
+        self.offset = None;
         self.all.clear();
         self.others.clear();
         self.specs.clear();
@@ -52,6 +63,7 @@ impl Abbrevs {
             let at = cursor.at;
             let code = cursor.uleb();
             if code == 0 && !cursor.overran() {
+                self.offset = Some(offset);
                 return Ok(());
             }
             let tag = cursor.uleb() as u16;
@@ -64,6 +76,9 @@ impl Abbrevs {
                 }
                 if cursor.overran() {
                     return Err(error(at, "an abbreviation that does not end"));
+                }
+                if self.specs.len() - first as usize >= ATTRIBUTES_MAX {
+                    return Err(error(at, "an abbreviation of very many attributes"));
                 }
                 let (name, form) = (name as u16, form as u16);
                 let implicit = if form == form::IMPLICIT_CONST { cursor.sleb() } else { 0 };
@@ -96,6 +111,11 @@ impl Abbrevs {
             Some(Some(abbrev)) => Some(abbrev),
             _ => self.others.get(&code),
         }
+    }
+
+    /// Where they were read.
+    pub(crate) fn offset(&self) -> Option<u64> {
+        self.offset
     }
 
     /// All declarations by code, less one, when no code is far off.

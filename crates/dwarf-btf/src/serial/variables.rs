@@ -66,6 +66,15 @@ pub(crate) struct Placed {
     pub(crate) size: u32,
 }
 
+/// Why a variable is not encoded, when that is not its own affair.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It is of type `void`: the reference leaves out the rest of its unit's too.
+    Rest,
+    /// It ends the encoding.
+    Error(EncodeError),
+}
+
 /// What is said of a variable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Declared<'d> {
@@ -109,7 +118,7 @@ impl<'a> Sections<'a> {
         variable: &'u Variable<'b>,
         features: &Features,
         address_size: u8,
-    ) -> Result<Option<Found<'u, 'b>>, EncodeError> {
+    ) -> Result<Option<Found<'u, 'b>>, Refused> {
         if !variable.top_level || variable.artificial {
             return Ok(None);
         }
@@ -141,7 +150,7 @@ impl<'a> Sections<'a> {
         declared: &Declared<'d>,
         features: &Features,
         size: impl FnOnce(&Declared<'d>) -> Option<u64>,
-    ) -> Result<Option<Placed>, EncodeError> {
+    ) -> Result<Option<Placed>, Refused> {
         let Some(section) = self.find(address).filter(|index| self.ranges[*index].included) else {
             return Ok(None);
         };
@@ -154,20 +163,16 @@ impl<'a> Sections<'a> {
         if address == 0 && !self.is_object(section, name) {
             return Ok(None);
         }
-        let refused = if !is_valid(name) {
-            Some("a variable whose name BTF cannot have")
-        } else if declared.is_void {
-            Some("a variable of type void")
-        } else {
-            None
-        };
-        match refused {
-            Some(_) if features.encode_force => return Ok(None),
-            Some(what) => {
-                let place = Place { section: ".debug_info", unit: None, offset: declared.place };
-                return Err(EncodeError::Dwarf { place, what });
+        if !is_valid(name) {
+            if features.encode_force {
+                return Ok(None);
             }
-            None => {}
+            let place = Place { section: ".debug_info", unit: None, offset: declared.place };
+            let what = "a variable whose name BTF cannot have";
+            return Err(Refused::Error(EncodeError::Dwarf { place, what }));
+        }
+        if declared.is_void {
+            return if features.encode_force { Ok(None) } else { Err(Refused::Rest) };
         }
         let size = size(declared);
         let size = size.and_then(|size| u32::try_from(size).ok()).filter(|size| *size > 0);
@@ -192,7 +197,12 @@ impl<'a> Sections<'a> {
         address_size: u8,
     ) -> Result<(), EncodeError> {
         for variable in &unit.variables {
-            let Some(found) = self.look(unit, variable, features, address_size)? else { continue };
+            let found = match self.look(unit, variable, features, address_size) {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(Refused::Rest) => break,
+                Err(Refused::Error(error)) => return Err(error),
+            };
             let variable = found.variable;
             let name = stream.btf.add_string(found.name);
             let linkage = if variable.external { linkage::GLOBAL } else { linkage::STATIC };

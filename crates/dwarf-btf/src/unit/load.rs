@@ -21,7 +21,7 @@ use crate::unit::model::{
 
 /// How deep entries may lie in each other. Compilers stay below a hundred; each level takes up to
 /// four KiB of a thread's stack, which has two MiB.
-const DEPTH_MAX: u32 = 256;
+pub(crate) const DEPTH_MAX: u32 = 256;
 
 /// What is the same for all units.
 #[derive(Clone, Debug)]

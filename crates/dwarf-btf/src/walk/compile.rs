@@ -3,7 +3,7 @@
 
 use crate::dwarf::abbrev::{Abbrevs, Spec};
 use crate::dwarf::constants::{at, form, tag};
-use crate::dwarf::unit::UnitHeader;
+use crate::dwarf::unit::{Encoding, UnitHeader};
 use crate::walk::fields::Field;
 
 /// What an entry is to the walk.
@@ -146,6 +146,8 @@ pub(crate) enum Step {
 pub(crate) struct Ops {
     ops: Vec<Op>,
     steps: Vec<Step>,
+    /// What they were compiled from.
+    from: Option<(u64, Encoding)>,
 }
 
 /// Why a unit cannot be walked.
@@ -159,7 +161,12 @@ impl Ops {
         if encoding.offset_size != 4 || !(4..=5).contains(&encoding.version) {
             return Err(Uncommon);
         }
+        let from = abbrevs.offset().map(|offset| (offset, encoding));
+        if from.is_some() && from == self.from {
+            return Ok(());
+        }
         let codes = abbrevs.codes().ok_or(Uncommon)?;
+        self.from = from;
         self.ops.clear();
         self.steps.clear();
         self.ops.push(Op::NULL);
@@ -247,11 +254,9 @@ fn role(tag: u16) -> Role {
         | tag::CALL_SITE_PARAMETER
         | tag::GNU_CALL_SITE
         | tag::GNU_CALL_SITE_PARAMETER => Role::Call,
-        tag::COMPILE_UNIT
-        | tag::LABEL
-        | tag::LEXICAL_BLOCK
-        | tag::INLINED_SUBROUTINE
-        | tag::DWARF_PROCEDURE => Role::Skip,
+        tag::LABEL | tag::LEXICAL_BLOCK | tag::INLINED_SUBROUTINE | tag::DWARF_PROCEDURE => {
+            Role::Skip
+        }
         _ => Role::Odd,
     }
 }
@@ -278,12 +283,33 @@ fn op(tag: u16, children: bool, specs: &[Spec], address_size: u8) -> Op {
         op.flags |= flag::UNION;
     }
     let mut place = Place { at: 0, length: Length::Fixed, address_size };
+    let (mut seen, mut twice) = (0_u64, false);
     for (index, spec) in specs.iter().enumerate() {
         let last = index + 1 == specs.len();
         let field = place.step(last, spec);
         field_of(&mut op, spec, field);
+        // Of an attribute that is there twice the first one counts: nothing a compiler makes.
+        let bit = 1 << (spec.name & 63);
+        twice |= seen & bit != 0;
+        seen |= bit;
+    }
+    if twice && has_twice(specs) {
+        op.role = Role::Odd;
     }
     op.role = settled(&op);
+    // What lies inside of these counts for nothing, and the walk would look at it.
+    let leaf = matches!(
+        op.role,
+        Role::Member
+            | Role::Enumerator
+            | Role::Subrange
+            | Role::Parameter
+            | Role::VarArgs
+            | Role::Variable
+    );
+    if children && (leaf || matches!(tag, tag::LABEL | tag::DWARF_PROCEDURE)) {
+        op.role = Role::Odd;
+    }
     op.len = place.at.min(255) as u8;
     op.length = place.length;
     // Fields that lie too far behind, or where nobody knows, are nothing for a walk.
@@ -294,6 +320,13 @@ fn op(tag: u16, children: bool, specs: &[Spec], address_size: u8) -> Op {
         op.role = Role::Odd;
     }
     op
+}
+
+/// Whether an attribute is there more than once.
+#[cold]
+fn has_twice(specs: &[Spec]) -> bool {
+    let before = |index: usize| specs[..index].iter().any(|spec| spec.name == specs[index].name);
+    (0..specs.len()).any(before)
 }
 
 /// Whether entries of a role may be of a length that is found attribute by attribute.

@@ -186,7 +186,10 @@ impl Functions {
         let op = entry.op;
         let window = types.window(entry.base)?;
         let location = match op.location_form {
-            form::SEC_OFFSET => op.location.get::<O>(window) as u32,
+            form::SEC_OFFSET => match op.location.get::<O>(window) as u32 {
+                0 => ELSEWHERE,
+                offset => offset,
+            },
             _ if op.has(flag::LOCATION) => ELSEWHERE,
             _ => 0,
         };
@@ -353,6 +356,9 @@ impl Functions {
             };
             if name == StrKey::NONE {
                 return Ok(());
+            }
+            if name.in_debug_str().is_some_and(|at| at >= around.sections.str.len() as u64) {
+                return Err(Uncommon);
             }
             self.words.push((name, key_at(memory, ty)?));
         }

@@ -208,6 +208,26 @@ impl<'w, O: Order> Types<'w, O> {
         if at <= entry.next || at > self.end { Err(Uncommon) } else { Ok(Some(at)) }
     }
 
+    /// Where what follows an entry and everything inside starts.
+    pub(crate) fn behind(&self, entry: &Entry<'_>) -> Walked<usize> {
+        if let Some(at) = self.sibling(entry)? {
+            return Ok(at);
+        }
+        let (mut at, mut depth) = (entry.next, 1_u32);
+        while depth > 0 {
+            if at >= self.end {
+                return Err(Uncommon);
+            }
+            let inside = self.look(at)?;
+            at = inside.next;
+            match inside.op.role {
+                Role::Null => depth -= 1,
+                _ => depth += u32::from(inside.op.has(flag::CHILDREN)),
+            }
+        }
+        Ok(at)
+    }
+
     /// The key of what an entry refers to; types that only refer are added on the way.
     #[inline(always)]
     fn target(&mut self, entry: &Entry<'_>, window: &Window, depth: u32) -> Walked<Key> {
@@ -311,6 +331,7 @@ impl<'w, O: Order> Types<'w, O> {
         let mut end = None;
         let key = match op.role {
             Role::Array => {
+                self.lane.array.get_or_insert(self.number);
                 let target = self.target(entry, window, depth)?;
                 let (len, behind) = self.dimensions(entry)?;
                 end = Some(behind);
@@ -327,7 +348,7 @@ impl<'w, O: Order> Types<'w, O> {
                 end = Some(behind);
                 if self.lane.table.touch(key, at) == Seen::Never {
                     self.params_entries(entry)?;
-                    self.insert(key, at, [PROTOTYPE, 0, result.0]);
+                    self.insert(key, at, [PROTOTYPE, 0, result.0])?;
                 }
                 key
             }
@@ -343,6 +364,7 @@ impl<'w, O: Order> Types<'w, O> {
                 let head = head_of(role);
                 let key = Hasher::new(head, name, target.0).key();
                 if self.lane.table.touch(key, at) == Seen::Never {
+                    self.check(name)?;
                     self.lane.table.insert(key, at, [u64::from(head.0), name.0, target.0], []);
                 }
                 key
@@ -353,8 +375,20 @@ impl<'w, O: Order> Types<'w, O> {
     }
 
     /// Adds a class that nobody had, with the entries that were read for it.
-    fn insert(&mut self, key: Key, at: u32, head: [u64; 3]) {
+    fn insert(&mut self, key: Key, at: u32, head: [u64; 3]) -> Walked<()> {
+        self.check(StrKey(head[1]))?;
+        self.memory.entries.iter().try_for_each(|entry| self.check(StrKey(entry[0])))?;
         self.lane.table.insert(key, at, head, self.memory.entries.drain(..));
+        Ok(())
+    }
+
+    /// Refuses a name that lies nowhere.
+    #[inline(always)]
+    pub(crate) fn check(&self, name: StrKey) -> Walked<()> {
+        match name.in_debug_str() {
+            Some(at) if at >= self.strings.len() as u64 => Err(Uncommon),
+            _ => Ok(()),
+        }
     }
 
     /// The first child of an entry, when it has any.
@@ -645,12 +679,7 @@ impl<'w, O: Order> Types<'w, O> {
                 }
                 Ok(self.reference(at, entry, 0)?.1)
             }
-            Role::Array | Role::Prototype => {
-                if role == Role::Array {
-                    self.lane.array.get_or_insert(self.number);
-                }
-                Ok(self.reference(at, entry, 0)?.1)
-            }
+            Role::Array | Role::Prototype => Ok(self.reference(at, entry, 0)?.1),
             Role::Named | Role::Declared | Role::NamedEnum => self.named(at, entry),
             _ => self.unnamed(at, entry),
         }
@@ -673,6 +702,7 @@ impl<'w, O: Order> Types<'w, O> {
             let head = Head::new(Kind::Fwd, kind == Kind::Union);
             let key = Hasher::new(head, name, 0).key();
             if self.lane.table.touch(key, at) == Seen::Never {
+                self.check(name)?;
                 self.lane.table.insert(key, at, [u64::from(head.0), name.0, 0], []);
             }
             if op.has(flag::CHILDREN) {
@@ -717,7 +747,7 @@ impl<'w, O: Order> Types<'w, O> {
                 Role::NamedEnum | Role::AnonymousEnum => self.values_entries(entry, window)?,
                 _ => self.members_entries(entry, window)?,
             };
-            self.insert(key, at, head);
+            self.insert(key, at, head)?;
         }
         Ok(())
     }

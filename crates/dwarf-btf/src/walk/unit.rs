@@ -12,7 +12,7 @@ use crate::dwarf::constants::{lang, tag};
 use crate::dwarf::cursor::Cursor;
 use crate::features::Features;
 use crate::serial::variables;
-use crate::unit::load::UnitKind;
+use crate::unit::load::{DEPTH_MAX, UnitKind};
 use crate::walk::compile::{Ops, Role, Uncommon, flag};
 use crate::walk::fields::{Big, Little, Order, WINDOW};
 use crate::walk::functions::{Around, Functions};
@@ -76,7 +76,8 @@ impl Walker {
         let Around { sections, header, abbrevs, .. } = wanted.around;
         let data = sections.info.get(header.start..).unwrap_or_default();
         let end = header.end - header.start;
-        if end > u32::MAX as usize / 2 {
+        // Any offset within a section that ends with a string is that of one.
+        if end > u32::MAX as usize / 2 || sections.str.last().is_some_and(|last| *last != 0) {
             return Err(Uncommon);
         }
         let mut cursor = Cursor::new(
@@ -183,8 +184,11 @@ impl Walker {
             let entry = types.entry(op, start)?;
             let mut next = None;
             match op.role {
+                // A block is in a function.
+                Role::Skip if depth == 1 && op.has(flag::CHILDREN) => return Err(Uncommon),
                 Role::Skip | Role::Member | Role::Enumerator | Role::Subrange => {}
-                Role::Call => next = types.sibling(&entry)?,
+                Role::Call if op.has(flag::CHILDREN) => next = Some(types.behind(&entry)?),
+                Role::Call => {}
                 Role::Parameter => functions.parameter(&mut types, at as u32, &entry, depth)?,
                 Role::VarArgs => functions.varargs(depth),
                 Role::Function => {
@@ -205,6 +209,9 @@ impl Walker {
                 Some(next) => next,
                 None => {
                     depth += u32::from(op.has(flag::CHILDREN));
+                    if depth > DEPTH_MAX {
+                        return Err(Uncommon);
+                    }
                     entry.next
                 }
             };

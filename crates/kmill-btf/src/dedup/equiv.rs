@@ -13,7 +13,7 @@ use crate::types::{Type, TypeId};
 
 use super::hash::{enums_compatible, shallow_equal};
 use super::map::{IN_PROGRESS, at, resolve};
-use super::steps::{Steps, TooMany};
+use super::steps::{Steps, Stop};
 
 /// Nothing assumed about a type.
 const NONE: u32 = u32::MAX;
@@ -52,7 +52,7 @@ impl Hypothesis {
         id: u32,
         canon: u32,
         steps: &mut Steps,
-    ) -> Result<bool, TooMany> {
+    ) -> Result<bool, Stop> {
         for canon in self.order.drain(..) {
             self.pairs[canon as usize] = NONE;
         }
@@ -75,7 +75,7 @@ impl Hypothesis {
         id: u32,
         canon: u32,
         steps: &mut Steps,
-    ) -> Result<bool, TooMany> {
+    ) -> Result<bool, Stop> {
         steps.take(1)?;
         if resolve(map, TypeId(id)) == resolve(map, TypeId(canon)) {
             return Ok(true);
@@ -98,6 +98,10 @@ impl Hypothesis {
         }
         if a.kind() != b.kind() {
             return Ok(self.declares(btf, a, b, canon));
+        }
+        // libbpf has no rule for these, and ends.
+        if matches!(a.kind(), Kind::Var | Kind::Datasec | Kind::DeclTag) {
+            return Err(Stop::NoMember(id));
         }
         steps.compare(a, b)?;
         Ok(self.same_kind(a, b))
@@ -192,7 +196,7 @@ fn follow_forward(btf: &Btf, map: &[u32], id: u32) -> u32 {
 
 /// Compilers describe some types more than once in a unit. Two such copies count as one when they
 /// are the same to the ids that they refer to, and only arrays, structures and pointers are asked.
-fn identical(btf: &Btf, a: u32, b: u32, steps: &mut Steps) -> Result<bool, TooMany> {
+fn identical(btf: &Btf, a: u32, b: u32, steps: &mut Steps) -> Result<bool, Stop> {
     if a == 0 || b == 0 {
         return Ok(false);
     }
@@ -206,7 +210,7 @@ fn identical(btf: &Btf, a: u32, b: u32, steps: &mut Steps) -> Result<bool, TooMa
 
 /// All pairs behind two structures must be the same, so each is looked at once: structures that
 /// have another one twice would double the work at every level.
-fn identical_structs(btf: &Btf, a: u32, b: u32, steps: &mut Steps) -> Result<bool, TooMany> {
+fn identical_structs(btf: &Btf, a: u32, b: u32, steps: &mut Steps) -> Result<bool, Stop> {
     let mut seen = FxHashSet::default();
     let mut pairs = vec![(a, b)];
     while let Some((a, b)) = pairs.pop() {

@@ -27,7 +27,7 @@ use crate::types::{TypeId, Types, map_refs};
 
 use equiv::Hypothesis;
 use map::{IN_PROGRESS, UNPROCESSED, at, resolve};
-use steps::{Steps, TooMany};
+use steps::{Steps, Stop};
 use table::Table;
 
 /// Why types cannot be deduplicated.
@@ -39,11 +39,20 @@ pub enum DedupError {
     /// So many types look alike that to tell them apart would take for ever.
     #[error("too many types look alike: to compare each with each would take for ever")]
     Ambiguous,
+    /// A type refers to one that there is not.
+    #[error("type {0} refers to a type that there is not")]
+    Dangling(TypeId),
+    /// A structure leads to a variable, a section or a tag.
+    #[error("a structure leads to type {0}, which no member can have")]
+    NoMember(TypeId),
 }
 
-impl From<TooMany> for DedupError {
-    fn from(TooMany: TooMany) -> Self {
-        DedupError::Ambiguous
+impl From<Stop> for DedupError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::TooMany => DedupError::Ambiguous,
+            Stop::NoMember(id) => DedupError::NoMember(TypeId(id)),
+        }
     }
 }
 
@@ -81,8 +90,17 @@ impl Btf {
 /// typedefs, arrays, prototypes, …) are resolved on the way; those of members are not yet.
 ///
 /// # Errors
-/// When a chain of references ends nowhere, or too many types look alike.
+/// When a chain of references ends nowhere, too many types look alike, or a type leads to what it
+/// cannot.
 pub fn canonicalise(btf: &mut Btf) -> Result<Canonical, DedupError> {
+    let last = btf.types.last();
+    for (id, ty) in btf.types.iter() {
+        let mut dangling = false;
+        ty.for_each_ref(|target| dangling |= target > last);
+        if dangling {
+            return Err(DedupError::Dangling(id));
+        }
+    }
     let mut dedup = Dedup::new(btf);
     dedup.base(btf);
     dedup.primitives(btf)?;

@@ -14,9 +14,14 @@ use crate::types::Type;
 const PER_WORD: u64 = 256;
 const AT_LEAST: u64 = 1 << 26;
 
-/// There are no steps left.
+/// Why a comparison ends without a result.
 #[derive(Debug)]
-pub(super) struct TooMany;
+pub(super) enum Stop {
+    /// There are no steps left.
+    TooMany,
+    /// It met a type that no structure leads to.
+    NoMember(u32),
+}
 
 /// The steps that are left. One is about the comparison of a word.
 #[derive(Debug)]
@@ -30,19 +35,19 @@ impl Steps {
 
     /// For the comparison of two types by themselves: those of different length are told apart at
     /// once.
-    pub(super) fn compare(&mut self, a: Type<'_>, b: Type<'_>) -> Result<(), TooMany> {
+    pub(super) fn compare(&mut self, a: Type<'_>, b: Type<'_>) -> Result<(), Stop> {
         let (a, b) = (a.words().len(), b.words().len());
         self.take(if a == b { a } else { 1 })
     }
 
     /// Takes some.
-    pub(super) fn take(&mut self, count: usize) -> Result<(), TooMany> {
+    pub(super) fn take(&mut self, count: usize) -> Result<(), Stop> {
         match self.0.checked_sub(count as u64) {
             Some(left) => {
                 self.0 = left;
                 Ok(())
             }
-            None => Err(TooMany),
+            None => Err(Stop::TooMany),
         }
     }
 }
