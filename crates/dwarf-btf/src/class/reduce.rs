@@ -12,7 +12,7 @@ use crate::class::graph::{Again, Node};
 use crate::class::key::{Head, Key, StrKey};
 use crate::class::lane::{Lane, Variable};
 use crate::class::merge::{Collision, GlobalId, Merged};
-use crate::class::table::Words;
+use crate::class::table::{Position, Words};
 use crate::dwarf::sections::Sections;
 
 /// Something that has a place on the stream.
@@ -68,7 +68,7 @@ impl Names {
 #[derive(Clone, Copy, Debug)]
 enum Index {
     None,
-    Class(Key),
+    Class(Position, Key),
     /// Nothing says `int`: a type of our own, behind this unit's.
     Own(u32),
 }
@@ -78,7 +78,9 @@ fn index(lanes: &[Lane]) -> Index {
     let array = lanes.iter().filter_map(|lane| lane.array).min();
     match (int, array) {
         (_, None) => Index::None,
-        (Some((position, key)), Some(array)) if position.unit <= array => Index::Class(key),
+        (Some((position, key)), Some(array)) if position.unit <= array => {
+            Index::Class(position, key)
+        }
         (_, Some(array)) => Index::Own(array),
     }
 }
@@ -265,7 +267,7 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf, names: Name
     }
     let array_index = match index {
         Index::None => TypeId::VOID,
-        Index::Class(key) => reduced.resolve(merged, key),
+        Index::Class(at, key) => reduced.at(merged, again, at.unit, key, at.order),
         Index::Own(_) => own_int,
     };
 

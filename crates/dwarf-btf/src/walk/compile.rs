@@ -297,10 +297,17 @@ fn op(tag: u16, children: bool, specs: &[Spec], address_size: u8) -> Op {
         op.role = Role::Odd;
     }
     op.role = settled(&op);
-    // What lies inside of these counts for nothing, and the walk would look at it.
+    // What lies inside of these counts for nothing, or is an attribute: the walk has no eye for it.
     let leaf = matches!(
         op.role,
-        Role::Member
+        Role::Base
+            | Role::Pointer
+            | Role::Const
+            | Role::Volatile
+            | Role::Restrict
+            | Role::Typedef
+            | Role::Declared
+            | Role::Member
             | Role::Enumerator
             | Role::Subrange
             | Role::Parameter

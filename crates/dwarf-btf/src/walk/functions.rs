@@ -251,26 +251,34 @@ impl Functions {
     }
 
     /// The types of every function that may have been saved, by number.
-    pub(crate) fn nodes(&self, memory: &Memory, graph: &Graph) -> FxHashMap<u32, FunctionNodes> {
+    pub(crate) fn nodes(
+        &self,
+        memory: &Memory,
+        graph: &Graph,
+    ) -> Result<FxHashMap<u32, FunctionNodes>, Uncommon> {
         let node = |at: u32| if at == 0 { Node::VOID } else { graph.at(at) };
-        let saved = self.all.iter().filter(|function| function.elf.is_some() && !function.declared);
-        let nodes = |function: &Function| {
-            let origin = self.origin(memory, function.origin).ok();
-            let result = match function.result {
-                0 => origin.map_or(0, |origin| origin.result),
-                result => result,
+        let mut nodes = FxHashMap::default();
+        for function in &self.all {
+            if function.elf.is_none() || function.declared {
+                continue;
+            }
+            let result = match (function.result, function.origin) {
+                (0, 0) => 0,
+                (0, origin) => self.origin(memory, origin)?.result,
+                (result, _) => result,
             };
             let first = function.first as usize;
-            let params = self.params[first..first + function.params as usize].iter().map(|param| {
-                let origin = self.parameter_at(memory, param.origin).ok();
-                match param.ty {
-                    0 => node(origin.map_or(0, |origin| self.params[origin].ty)),
-                    ty => node(ty),
-                }
-            });
-            FunctionNodes { result: node(result), params: params.collect() }
-        };
-        saved.map(|function| (function.index, nodes(function))).collect()
+            let mut params = Vec::with_capacity(function.params as usize);
+            for param in &self.params[first..first + function.params as usize] {
+                params.push(node(match (param.ty, param.origin) {
+                    (0, 0) => 0,
+                    (0, origin) => self.params[self.parameter_at(memory, origin)?].ty,
+                    (ty, _) => ty,
+                }));
+            }
+            nodes.insert(function.index, FunctionNodes { result: node(result), params });
+        }
+        Ok(nodes)
     }
 
     fn origin(&self, memory: &Memory, at: u32) -> Result<Function, Uncommon> {

@@ -674,9 +674,6 @@ impl<'w, O: Order> Types<'w, O> {
         let role = entry.op.role;
         match role {
             Role::Pointer | Role::Const | Role::Volatile | Role::Restrict | Role::Typedef => {
-                if entry.op.has(flag::CHILDREN) {
-                    return Err(Uncommon);
-                }
                 Ok(self.reference(at, entry, 0)?.1)
             }
             Role::Array | Role::Prototype => Ok(self.reference(at, entry, 0)?.1),
@@ -705,9 +702,6 @@ impl<'w, O: Order> Types<'w, O> {
                 self.check(name)?;
                 self.lane.table.insert(key, at, [u64::from(head.0), name.0, 0], []);
             }
-            if op.has(flag::CHILDREN) {
-                return Err(Uncommon);
-            }
         }
         self.sibling(entry)
     }
@@ -716,7 +710,6 @@ impl<'w, O: Order> Types<'w, O> {
         let op = entry.op;
         let window = self.window(entry.base)?;
         let (key, end) = match op.role {
-            Role::Base if op.has(flag::CHILDREN) => return Err(Uncommon),
             Role::Base => {
                 let [head, name, third] = self.base(entry, window)?;
                 let key = Hasher::new(Head(head as u32), StrKey(name), third).plain();

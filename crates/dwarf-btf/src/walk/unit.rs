@@ -231,7 +231,7 @@ impl Walker {
         }
         if let (Some(again), Some(graph)) = (again, &mut graph) {
             functions.name(memory, &wanted.around)?;
-            again.functions = functions.nodes(memory, graph);
+            again.functions = functions.nodes(memory, graph)?;
             again.graph = std::mem::take(graph);
             return Ok(());
         }
