@@ -118,7 +118,10 @@ impl<'u, 'a> Keys<'u, 'a> {
             Shape::Composite { union, .. } if name != StrKey::NONE => {
                 Key::anchor(composite_kind(*union), name)
             }
-            Shape::Enumeration { .. } if name != StrKey::NONE => Key::anchor(Kind::Enum, name),
+            Shape::Enumeration { bits, .. } if name != StrKey::NONE => {
+                let kind = rules::enumeration_kind(bits / 8, self.around.features);
+                Key::anchor(kind, name)
+            }
             _ => {
                 let mut entries = Vec::new();
                 if let Shape::Composite { members, .. } = &ty.shape {
@@ -335,7 +338,9 @@ impl<'u, 'a> Keys<'u, 'a> {
                 Shape::Declared { union } | Shape::Composite { union, .. } => {
                     Some(composite_kind(*union))
                 }
-                Shape::Enumeration { .. } => Some(Kind::Enum),
+                Shape::Enumeration { bits, .. } => {
+                    Some(rules::enumeration_kind(bits / 8, self.around.features))
+                }
                 _ => None,
             };
             if let Some(kind) = kind {

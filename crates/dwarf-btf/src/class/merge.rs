@@ -171,8 +171,7 @@ impl<'l> Merged<'l> {
         let kind = match words.kind() {
             Kind::Fwd if words.head().info().flag() => Kind::Union,
             Kind::Fwd => Kind::Struct,
-            Kind::Enum | Kind::Enum64 => Kind::Enum,
-            kind if kind.is_composite() => kind,
+            kind if kind.is_composite() || kind.is_enum() => kind,
             _ => return None,
         };
         self.find(Key::anchor(kind, words.name()))
@@ -183,8 +182,8 @@ impl<'l> Merged<'l> {
         for id in (0..self.all.len() as u32).map(GlobalId) {
             let Some(anchor) = self.anchor_of(id) else { continue };
             let words = self.words(id);
-            let declares = words.kind() == Kind::Fwd
-                || (words.kind() == Kind::Enum && words.entries().len() == 0);
+            let declares =
+                words.kind() == Kind::Fwd || (words.kind().is_enum() && words.entries().len() == 0);
             let winner = self.all[id.index()].winner;
             let all = &self.all;
             let named = &mut self.named[anchor.index()];
@@ -199,14 +198,17 @@ impl<'l> Merged<'l> {
                 }
             }
         }
-        // Prototypes are compared by kinds too: one that is declared as the one kind and defined
-        // as the other is two things there.
-        let kind = |id: Option<GlobalId>| id.map(|id| self.words(id).kind());
-        let mixed = |named: &Named| {
-            let (definition, forward) = (kind(named.definition), kind(named.forward));
-            definition == Some(Kind::Enum64) && forward == Some(Kind::Enum)
-        };
-        if self.named.iter().any(mixed) { Err(Collision) } else { Ok(()) }
+        // An enumeration that is only declared may be one of 32 bits or of 64, whichever it looks
+        // like; to the comparison of prototypes it is what it looks like.
+        let mixed = (0..).map(GlobalId).zip(&self.named).any(|(anchor, named)| {
+            let words = self.words(anchor);
+            named.forward.is_some()
+                && [(Kind::Enum, Kind::Enum64), (Kind::Enum64, Kind::Enum)].iter().any(|pair| {
+                    words.third() == pair.0 as u64
+                        && self.find(Key::anchor(pair.1, words.name())).is_some()
+                })
+        });
+        if mixed { Err(Collision) } else { Ok(()) }
     }
 
     /// Marks what is uncertain. Says in which units copies of it lie, or that it may be any.

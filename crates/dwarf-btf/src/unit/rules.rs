@@ -78,6 +78,11 @@ pub(crate) fn enumeration(
     }
 }
 
+/// The kind of an enumeration of that many bytes, whatever else is wrong with it.
+pub(crate) fn enumeration_kind(size: u64, features: &Features) -> Kind {
+    if size > 4 && features.enum64 { Kind::Enum64 } else { Kind::Enum }
+}
+
 /// A value as its enumeration holds it, and whether it makes that signed.
 pub(crate) fn value(kind: Kind, value: u64, features: &Features) -> Result<(u64, bool), Refused> {
     if kind == Kind::Enum64 {

@@ -432,11 +432,10 @@ impl Place {
 
 fn field_of(op: &mut Op, spec: &Spec, found: Found) {
     match spec.name {
-        at::NAME | at::TYPE => return name_or_type(op, spec, found),
+        at::NAME | at::TYPE => name_or_type(op, spec, found),
         at::SIBLING => {
             if let (Found::Number(field), form::REF4) = (found, spec.form) {
                 op.sibling = field;
-                return;
             }
         }
         at::DECLARATION => match found {
@@ -455,11 +454,8 @@ fn field_of(op: &mut Op, spec: &Spec, found: Found) {
                 _ => op.location_form = 0,
             }
         }
-        at::SPECIFICATION => {
-            if !matches!(op.role, Role::Variable | Role::Skip | Role::Call) {
-                op.role = Role::Odd;
-            }
-        }
+        at::SPECIFICATION if matches!(op.role, Role::Variable | Role::Skip | Role::Call) => {}
+        at::SPECIFICATION => op.role = Role::Odd,
         at::ABSTRACT_ORIGIN => match (found, spec.form) {
             (Found::Number(field), form::REF4) => {
                 if matches!(op.role, Role::Function | Role::Parameter) {

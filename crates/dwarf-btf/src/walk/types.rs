@@ -292,7 +292,9 @@ impl<'w, O: Order> Types<'w, O> {
             Role::Named | Role::Declared if name != StrKey::NONE => {
                 Key::anchor(composite(op), name)
             }
-            Role::NamedEnum if name != StrKey::NONE => Key::anchor(Kind::Enum, name),
+            Role::NamedEnum if name != StrKey::NONE => {
+                Key::anchor(self.enumeration_kind(&entry, window), name)
+            }
             Role::Base => {
                 let [head, name, third] = self.base(&entry, window)?;
                 Hasher::new(Head(head as u32), StrKey(name), third).plain()
@@ -635,6 +637,10 @@ impl<'w, O: Order> Types<'w, O> {
         Ok(self.values(entry, window, see)?.0)
     }
 
+    fn enumeration_kind(&self, entry: &Entry<'_>, window: &Window) -> Kind {
+        rules::enumeration_kind(self.number(entry, window), self.features)
+    }
+
     fn names_signed_base(&self, entry: &Entry<'_>, window: &Window) -> Walked<bool> {
         use crate::dwarf::constants::ate;
         if !entry.op.ty.is_there() {
@@ -689,7 +695,10 @@ impl<'w, O: Order> Types<'w, O> {
         if name == StrKey::NONE {
             return Err(Uncommon);
         }
-        let kind = if op.role == Role::NamedEnum { Kind::Enum } else { composite(op) };
+        let kind = match op.role {
+            Role::NamedEnum => self.enumeration_kind(entry, window),
+            _ => composite(op),
+        };
         let defines = op.role != Role::Declared;
         let key = self.lane.table.anchor(kind, name, at, defines);
         self.memory.set(at, key.0);
