@@ -187,6 +187,16 @@ impl Types {
         self.words.reserve(words);
     }
 
+    /// Replaces every name.
+    pub fn map_names(&mut self, mut to: impl FnMut(StrOff) -> StrOff) {
+        let Types { words, starts, .. } = self;
+        for (index, start) in starts.iter().enumerate() {
+            let start = *start as usize;
+            let end = starts.get(index + 1).map_or(words.len(), |end| *end as usize);
+            map_names(&mut words[start..end], &mut to);
+        }
+    }
+
     /// The words of a type of ours, to change what it refers to.
     pub(crate) fn words_mut(&mut self, id: TypeId) -> &mut [u32] {
         let index = (id.0 - self.base - 1) as usize;
@@ -347,5 +357,41 @@ pub(crate) fn map_refs(words: &mut [u32], mut to: impl FnMut(TypeId) -> TypeId) 
         Kind::FuncProto => words.iter_mut().skip(4).step_by(2).for_each(replace),
         Kind::Datasec => words[3..].iter_mut().step_by(3).for_each(replace),
         _ => {}
+    }
+}
+
+/// Replaces every name in a type's words.
+fn map_names(words: &mut [u32], to: &mut impl FnMut(StrOff) -> StrOff) {
+    let mut replace = |word: &mut u32| *word = to(StrOff(*word)).0;
+    replace(&mut words[0]);
+    match Kind::of(Info(words[1]).kind()) {
+        Some(Kind::Struct | Kind::Union | Kind::Enum64) => {
+            words.iter_mut().skip(3).step_by(3).for_each(replace);
+        }
+        Some(Kind::Enum | Kind::FuncProto) => words.iter_mut().skip(3).step_by(2).for_each(replace),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_replaced_and_nothing_else() {
+        let mut types = Types::default();
+        types.push_int(StrOff(1), 4, int::SIGNED);
+        types.push(StrOff(2), Info::new(Kind::Struct, false, 1), 4, &[3, 1, 0]);
+        types.push(StrOff(0), Info::new(Kind::FuncProto, false, 1), 1, &[4, 2]);
+        types.push(StrOff(5), Info::new(Kind::Enum, false, 1), 4, &[6, 7]);
+        let mut seen = Vec::new();
+        let before = types.clone();
+        types.map_names(|name| {
+            seen.push(name.0);
+            StrOff(name.0 + 100)
+        });
+        assert_eq!(seen, [1, 2, 3, 0, 4, 5, 6]);
+        types.map_names(|name| StrOff(name.0 - 100));
+        assert_eq!(types, before);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kmill_btf::dedup;
-use kmill_btf::{Btf, TypeId};
+use kmill_btf::{Btf, StrOff, TypeId, Types};
 use padata::{Pool, Weight};
 
 use crate::class::from_unit::{self, Around, NoClasses};
@@ -65,28 +65,28 @@ pub(crate) fn encode(
 
     let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
     let units = phases.time("merge/uncertain", || merged.mark_uncertain());
-    let parts = phases.time("merge/strings, order, again", || {
-        let shared = Shared { plan, around: &around, walkers: &walkers, merged: &merged };
-        shared.parts(pool, &btf, units)
-    })?;
-    let Parts { btf, names, named, again } = parts;
-    let mut reduced = phases.time("merge/stream", || reduce::reduce(&merged, &again, btf, names));
+    let shared = Shared { plan, around: &around, walkers: &walkers, merged: &merged, btf: &btf };
+    let again = phases.time("merge/read again", || shared.read_again(pool, units))?;
+    let parts = phases.time("merge/types, strings, order", || shared.parts(pool, &again))?;
+    let Parts { mut btf, names, named, reduced, types, ids } = parts;
     if class::functions::has_arenas(&plan.functions, features) {
-        let states = states(&merged, &again, &reduced);
-        functions::encode(&mut reduced.btf, states, &plan.functions, features)?;
+        // Pointers of functions change: everything is deduplicated once more, behind them.
+        let reduced = reduce::reduce(&merged, &again, Btf::default())?;
+        let places = reduced.numbers.places(&names);
+        btf.types = reduced.btf.types.clone();
+        btf.types.map_names(|number| places[number.0 as usize]);
+        let states = states(&merged, &again, &reduced, &names);
+        functions::encode(&mut btf, states, &plan.functions, features)?;
         add_variables(&mut variables, &lanes, &reduced, |id| id);
-        variables.finish(&mut reduced.btf, plan.image);
-        return Ok(reduced.btf.dedup().map_err(EncodeError::from)?);
+        variables.finish(&mut btf, plan.image);
+        return Ok(btf.dedup().map_err(EncodeError::from)?);
     }
-    let mut btf = std::mem::take(&mut reduced.btf);
-    let ids = phases.time("merge/deduplicate", || -> Result<_, EncodeError> {
-        let canonical = dedup::canonicalise(&mut btf)?;
-        let (types, ids) = dedup::compact(&btf, &canonical);
-        btf.types = types;
-        Ok(ids)
-    })?;
+    let places = reduced.numbers.places(&names);
+    let place = |number: StrOff| places[number.0 as usize];
+    btf.types = types;
+    phases.time("merge/names", || btf.types.map_names(place));
     phases.time("merge/functions", || {
-        let types = class::functions::Types::new(&merged, &again, &reduced, &ids);
+        let types = class::functions::Types::new(&merged, &again, &reduced, &names, &ids);
         class::functions::encode(pool, &mut btf, &named, &types, &plan.functions, features);
     });
     add_variables(&mut variables, &lanes, &reduced, |id| ids[id.index()]);
@@ -235,28 +235,33 @@ fn load<'a>(
     }
 }
 
-/// What has to be known of all units before their types become a stream.
+/// What is known when all types are final but for their names.
 struct Parts {
+    /// With strings, and without types.
     btf: Btf,
     names: Names,
     named: Vec<FunctionId>,
-    again: Vec<Again>,
+    /// The types before they were deduplicated.
+    reduced: Reduced,
+    /// And after, with numbers for names.
+    types: Types,
+    /// By id before, the id after.
+    ids: Vec<TypeId>,
 }
 
-/// One of them: they have nothing to do with each other.
+/// One of the three things that have nothing to do with each other.
 #[derive(Clone, Copy, Debug)]
 enum Task {
+    Types,
     Strings,
     Order,
-    /// A unit that is read once more, for the copies of what is uncertain.
-    Again(u32),
 }
 
 /// What a task brings.
 enum Part {
+    Types(Box<(Reduced, Types, Vec<TypeId>)>),
     Strings(Btf, Names),
     Order(Vec<FunctionId>),
-    Again(Option<Again>),
 }
 
 struct Shared<'c, 'l> {
@@ -264,89 +269,100 @@ struct Shared<'c, 'l> {
     around: &'c Around<'c>,
     walkers: &'c Walkers,
     merged: &'c Merged<'l>,
+    /// Without types and strings.
+    btf: &'c Btf,
 }
 
 impl Shared<'_, '_> {
-    fn parts(&self, pool: &Pool, btf: &Btf, units: Units) -> Result<Parts, NoClasses> {
+    /// Reads the units once more that have something uncertain, in their order.
+    fn read_again(&self, pool: &Pool, units: Units) -> Result<Vec<Again>, NoClasses> {
         let mut numbers: Vec<u32> = match units.all {
             true => (0..self.plan.headers.len() as u32).collect(),
             false => units.some.into_iter().collect(),
         };
         numbers.sort_unstable();
-        let tasks: Vec<Task> = [Task::Strings, Task::Order]
-            .into_iter()
-            .chain(numbers.into_iter().map(Task::Again))
-            .collect();
-        // Heaviest first; the strings are more than any unit.
-        let weight = |task: &Task| match task {
-            Task::Strings => 1 << 40,
-            Task::Order => 1 << 39,
-            Task::Again(number) => {
-                let header = &self.plan.headers[*number as usize];
-                (header.end - header.start) as u64
-            }
+        let weight = |number: &u32| {
+            let header = &self.plan.headers[*number as usize];
+            (header.end - header.start) as u64
         };
         let scratch = || (Abbrevs::default(), self.walkers.lock().pop().unwrap_or_default());
-        let done =
-            pool.map(&tasks, weight, Weight::UNLIMITED, scratch, |task, (abbrevs, walker)| {
-                self.part(*task, btf, abbrevs, walker)
-            });
-        let mut parts = Parts {
-            btf: Btf::default(),
-            names: Names::default(),
-            named: Vec::new(),
-            again: Vec::new(),
-        };
-        for part in done {
-            match part? {
-                Part::Strings(btf, names) => (parts.btf, parts.names) = (btf, names),
-                Part::Order(named) => parts.named = named,
-                Part::Again(again) => parts.again.extend(again),
-            }
-        }
-        Ok(parts)
+        let read = pool.map(&numbers, weight, Weight::UNLIMITED, scratch, |number, scratch| {
+            self.again(*number, &mut scratch.0, &mut scratch.1)
+        });
+        read.into_iter().filter_map(Result::transpose).collect()
     }
 
-    fn part(
+    fn again(
         &self,
-        task: Task,
-        btf: &Btf,
+        number: u32,
         abbrevs: &mut Abbrevs,
         walker: &mut Walker,
-    ) -> Result<Part, NoClasses> {
+    ) -> Result<Option<Again>, NoClasses> {
         let plan = self.plan;
-        let number = match task {
-            Task::Strings => {
-                let mut btf = btf.clone();
-                let prefix = plan.context.kabi_prefix;
-                let names = reduce::names(self.merged, &mut btf, plan.sections, prefix)?;
-                return Ok(Part::Strings(btf, names));
-            }
-            Task::Order => {
-                return Ok(Part::Order(class::functions::named(self.merged, &plan.functions)));
-            }
-            Task::Again(number) => number,
-        };
         let header = &plan.headers[number as usize];
         abbrevs.read(plan.sections, header.abbrev)?;
         if plan.context.kabi_prefix.is_none() {
             let wanted = wanted(plan, self.around, header, abbrevs);
             if let Ok(again) = walker.again(number, &wanted) {
-                return Ok(Part::Again(again));
+                return Ok(again);
             }
         }
         match load(plan, number as usize, abbrevs)? {
-            Some(unit) => {
-                let again = from_unit::again(number, &unit, header.start, self.around)?;
-                Ok(Part::Again(Some(again)))
-            }
-            None => Ok(Part::Again(None)),
+            Some(unit) => from_unit::again(number, &unit, header.start, self.around).map(Some),
+            None => Ok(None),
         }
+    }
+
+    fn parts(&self, pool: &Pool, again: &[Again]) -> Result<Parts, NoClasses> {
+        let tasks = [Task::Types, Task::Strings, Task::Order];
+        let weight = |task: &Task| match task {
+            Task::Types => 3,
+            Task::Strings => 2,
+            Task::Order => 1,
+        };
+        let done =
+            pool.map(&tasks, weight, Weight::UNLIMITED, || (), |task, ()| self.part(*task, again));
+        let (mut types, mut strings, mut named) = (None, None, Vec::new());
+        for part in done {
+            match part? {
+                Part::Types(found) => types = Some(*found),
+                Part::Strings(btf, names) => strings = Some((btf, names)),
+                Part::Order(order) => named = order,
+            }
+        }
+        let (Some((reduced, types, ids)), Some((btf, names))) = (types, strings) else {
+            return Err(NoClasses::Serial);
+        };
+        Ok(Parts { btf, names, named, reduced, types, ids })
+    }
+
+    fn part(&self, task: Task, again: &[Again]) -> Result<Part, NoClasses> {
+        let Shared { plan, merged, .. } = self;
+        Ok(match task {
+            Task::Types => {
+                let mut reduced = reduce::reduce(merged, again, self.btf.clone())?;
+                let canonical = dedup::canonicalise(&mut reduced.btf).map_err(EncodeError::from)?;
+                let (types, ids) = dedup::compact(&reduced.btf, &canonical);
+                Part::Types(Box::new((reduced, types, ids)))
+            }
+            Task::Strings => {
+                let mut btf = self.btf.clone();
+                let prefix = plan.context.kabi_prefix;
+                let names = reduce::names(merged, &mut btf, plan.sections, prefix)?;
+                Part::Strings(btf, names)
+            }
+            Task::Order => Part::Order(class::functions::named(merged, &plan.functions)),
+        })
     }
 }
 
 /// Every state of every function, in ids.
-fn states(merged: &Merged<'_>, again: &[Again], reduced: &Reduced) -> Vec<functions::State> {
+fn states(
+    merged: &Merged<'_>,
+    again: &[Again],
+    reduced: &Reduced,
+    names: &Names,
+) -> Vec<functions::State> {
     let mut all: Vec<(&States, &State)> = Vec::new();
     for lane in merged.lanes {
         all.extend(lane.states.all().iter().map(|state| (&lane.states, state)));
@@ -356,7 +372,7 @@ fn states(merged: &Merged<'_>, again: &[Again], reduced: &Reduced) -> Vec<functi
     let mut found = Vec::with_capacity(all.len());
     for (states, state) in all {
         let params = states.params(state);
-        let name = |name: StrKey| reduced.names.get(name);
+        let name = |name: StrKey| names.get(name);
         let (result, ids): (TypeId, Vec<TypeId>);
         if uncertain(state.result) || params.iter().any(|param| uncertain(param.1)) {
             let read = again.iter().find(|read| read.number == state.unit);

@@ -16,7 +16,7 @@ use rustc_hash::FxBuildHasher;
 use crate::class::graph::Again;
 use crate::class::lane::Lane;
 use crate::class::merge::{GlobalId, Merged};
-use crate::class::reduce::Reduced;
+use crate::class::reduce::{Names, Reduced};
 use crate::class::states::{State, States};
 use crate::class::table::ClassId;
 use crate::elf::functions::{ElfFunction, ElfFunctions, FunctionId};
@@ -38,6 +38,7 @@ pub(crate) struct Types<'c, 'l> {
     pub(crate) merged: &'c Merged<'l>,
     pub(crate) again: &'c [Again],
     pub(crate) reduced: &'c Reduced,
+    pub(crate) names: &'c Names,
     /// By id on the stream: the final one.
     ids: &'c [TypeId],
     /// By lane and class: the final id, or [`UNCERTAIN`].
@@ -131,7 +132,7 @@ fn tags(
     if types.merged.lanes.iter().any(|lane| lane.states.any_annotations()) {
         let states = types.states(id);
         let annotations = states[0].states.annotations(states[0].state).iter();
-        let names = &types.reduced.names;
+        let names = types.names;
         tags.extend(annotations.map(|(value, component)| (names.get(*value), *component)));
     }
     for (index, &(value, component)) in tags.iter().enumerate() {
@@ -147,6 +148,7 @@ impl<'c, 'l> Types<'c, 'l> {
         merged: &'c Merged<'l>,
         again: &'c [Again],
         reduced: &'c Reduced,
+        names: &'c Names,
         ids: &'c [TypeId],
     ) -> Self {
         let all: Vec<TypeId> = (0..merged.all.len() as u32)
@@ -158,7 +160,7 @@ impl<'c, 'l> Types<'c, 'l> {
             .collect();
         let finals = (0..merged.lanes.len())
             .map(|lane| merged.locals(lane).iter().map(|id| all[id.index()]).collect());
-        Types { merged, again, reduced, ids, finals: finals.collect() }
+        Types { merged, again, reduced, names, ids, finals: finals.collect() }
     }
 
     /// The final id of a class of a lane.
@@ -221,7 +223,7 @@ impl<'c, 'l> Types<'c, 'l> {
         for (param, class) in params.iter().zip(classes) {
             let ty = self.of_class(said.lane, *class);
             uncertain |= ty == UNCERTAIN;
-            words.extend([reduced.names.get(param.0).0, ty.0]);
+            words.extend([self.names.get(param.0).0, ty.0]);
         }
         if !uncertain {
             return result;

@@ -4,7 +4,7 @@
 //! what it refers to in its own unit. So libbpf's rules have before them all that they could
 //! decide on, and nothing else.
 
-use kmill_btf::format::{Info, int};
+use kmill_btf::format::Info;
 use kmill_btf::{Btf, Kind, StrOff, TypeId, Types};
 use rustc_hash::FxHashMap;
 
@@ -21,8 +21,6 @@ enum Item {
     Class(GlobalId),
     /// A copy: index of the unit read again, and type.
     Copy(u32, Node),
-    /// The integer that arrays are indexed with.
-    Int,
     /// Lane and index.
     Tag(u32, u32),
     Variable(u32, u32),
@@ -32,7 +30,6 @@ enum Item {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Type,
-    Int,
     Tag,
     Function,
     Variable,
@@ -47,7 +44,7 @@ pub(crate) struct Reduced {
     ids: Vec<TypeId>,
     copies: Vec<Vec<TypeId>>,
     again: FxHashMap<u32, u32>,
-    pub(crate) names: Names,
+    pub(crate) numbers: Numbers,
     /// Each variable's id, by lane.
     pub(crate) variables: Vec<Vec<TypeId>>,
 }
@@ -64,24 +61,45 @@ impl Names {
     }
 }
 
-/// Where the index of arrays comes from.
-#[derive(Clone, Copy, Debug)]
-enum Index {
-    None,
-    Class(Position, Key),
-    /// Nothing says `int`: a type of our own, behind this unit's.
-    Own(u32),
-}
-
-fn index(lanes: &[Lane]) -> Index {
+/// The integer that arrays are indexed with, where it is; nothing when there is no array. An array
+/// in front of every `int` gets one of the reference's making: a matter for the serial path.
+fn index(lanes: &[Lane]) -> Result<Option<(Position, Key)>, Collision> {
     let int = lanes.iter().filter_map(|lane| lane.int).min_by_key(|int| int.0);
     let array = lanes.iter().filter_map(|lane| lane.array).min();
     match (int, array) {
-        (_, None) => Index::None,
-        (Some((position, key)), Some(array)) if position.unit <= array => {
-            Index::Class(position, key)
-        }
-        (_, Some(array)) => Index::Own(array),
+        (_, None) => Ok(None),
+        (Some(int), Some(array)) if int.0.unit <= array => Ok(Some(int)),
+        _ => Err(Collision),
+    }
+}
+
+/// Numbers for names, for as long as their places in the blob are not known.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    numbers: FxHashMap<StrKey, u32>,
+    keys: Vec<StrKey>,
+}
+
+impl Numbers {
+    fn new(names: usize) -> Numbers {
+        let mut numbers = Numbers::default();
+        numbers.numbers.reserve(names);
+        numbers.get(StrKey::NONE);
+        numbers
+    }
+
+    fn get(&mut self, key: StrKey) -> StrOff {
+        let Numbers { numbers, keys } = self;
+        let number = *numbers.entry(key).or_insert_with(|| {
+            keys.push(key);
+            keys.len() as u32 - 1
+        });
+        StrOff(number)
+    }
+
+    /// By number, where each name is.
+    pub(crate) fn places(&self, names: &Names) -> Vec<StrOff> {
+        self.keys.iter().map(|key| names.get(*key)).collect()
     }
 }
 
@@ -95,7 +113,6 @@ pub(crate) fn names(
     #[derive(Clone, Copy)]
     enum Source {
         Class(GlobalId),
-        Int,
         Tag(u32, u32),
         State(u32, u32),
         Variable(u32, u32),
@@ -107,9 +124,6 @@ pub(crate) fn names(
             let place = (global.winner.unit, Phase::Type, global.first);
             sources.push((place, Source::Class(id)));
         }
-    }
-    if let Index::Own(unit) = index(merged.lanes) {
-        sources.push(((unit, Phase::Int, 0), Source::Int));
     }
     for (number, lane) in merged.lanes.iter().enumerate() {
         let number = number as u32;
@@ -153,9 +167,6 @@ pub(crate) fn names(
             Source::Class(id) => {
                 merged.words(id).for_each_name(|name| add(btf, name));
             }
-            Source::Int => {
-                btf.add_string(b"int");
-            }
             Source::Tag(lane, index) => {
                 add(btf, merged.lanes[lane as usize].tags[index as usize].value);
             }
@@ -189,6 +200,12 @@ pub(crate) fn names(
 fn unique(merged: &Merged<'_>, names: &Names) -> bool {
     let mut keys: FxHashMap<StrOff, StrKey> = FxHashMap::default();
     let mut unique = true;
+    let tags = merged.lanes.iter().flat_map(|lane| &lane.tags).map(|tag| tag.value);
+    let variables = merged.lanes.iter().flat_map(|lane| &lane.variables);
+    let variables = variables.flat_map(|variable| &variable.annotations).map(|tag| tag.0);
+    for key in tags.chain(variables) {
+        unique &= *keys.entry(names.get(key)).or_insert(key) == key;
+    }
     for id in (0..merged.all.len() as u32).map(GlobalId) {
         if !merged.is_anchor(id) {
             merged.words(id).for_each_name(|key| {
@@ -200,8 +217,8 @@ fn unique(merged: &Merged<'_>, names: &Names) -> bool {
 }
 
 /// Builds the stream.
-pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf, names: Names) -> Reduced {
-    let index = index(merged.lanes);
+pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf) -> Result<Reduced, Collision> {
+    let index = index(merged.lanes)?;
 
     let mut items: Vec<(Place, Item)> = Vec::new();
     for id in (0..merged.all.len() as u32).map(GlobalId) {
@@ -218,9 +235,6 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf, names: Name
                 items.push((place, Item::Copy(number, node)));
             }
         }
-    }
-    if let Index::Own(unit) = index {
-        items.push(((unit, Phase::Int, 0), Item::Int));
     }
     for (number, lane) in merged.lanes.iter().enumerate() {
         let number = number as u32;
@@ -245,9 +259,8 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf, names: Name
             .map(|lane| vec![TypeId::VOID; lane.variables.len()])
             .collect(),
         btf,
-        names,
+        numbers: Numbers::default(),
     };
-    let mut own_int = TypeId::VOID;
     let mut next = reduced.btf.types.last().0;
     for (_, item) in &items {
         next += 1;
@@ -255,7 +268,6 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf, names: Name
         match *item {
             Item::Class(class) => reduced.ids[class.index()] = id,
             Item::Copy(unit, node) => reduced.copies[unit as usize][node.0 as usize] = id,
-            Item::Int => own_int = id,
             Item::Variable(lane, index) => {
                 let (lane, index) = (lane as usize, index as usize);
                 reduced.variables[lane][index] = id;
@@ -265,20 +277,19 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf, names: Name
             Item::Tag(..) => {}
         }
     }
-    let array_index = match index {
-        Index::None => TypeId::VOID,
-        Index::Class(at, key) => reduced.at(merged, again, at.unit, key, at.order),
-        Index::Own(_) => own_int,
-    };
+    let array_index = index.map_or(TypeId::VOID, |(position, key)| {
+        reduced.at(merged, again, position.unit, key, position.order)
+    });
 
     let mut types = std::mem::take(&mut reduced.btf.types);
     let mut more = Vec::new();
+    let mut numbers = Numbers::new(merged.all.len() * 2);
     for (_, item) in &items {
         match *item {
             Item::Class(class) => {
                 let mut inside = merged.targets(class).iter();
                 let to = || inside.next().map_or(TypeId::VOID, |id| reduced.class(merged, *id));
-                write(&mut types, merged.words(class), array_index, &reduced.names, to, &mut more);
+                write(&mut types, merged.words(class), array_index, &mut numbers, to, &mut more);
             }
             Item::Copy(unit, node) => {
                 let unit = &again[unit as usize];
@@ -288,25 +299,22 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf, names: Name
                 let mut inside = unit.graph.targets(ty).iter();
                 let to =
                     || inside.next().map_or(TypeId::VOID, |to| reduced.in_unit(merged, unit, *to));
-                write(&mut types, merged.words(class), array_index, &reduced.names, to, &mut more);
-            }
-            Item::Int => {
-                let name = reduced.btf.add_string(b"int");
-                types.push_int(name, 4, int::SIGNED);
+                write(&mut types, merged.words(class), array_index, &mut numbers, to, &mut more);
             }
             Item::Tag(lane, index) => {
                 let tag = &merged.lanes[lane as usize].tags[index as usize];
                 let target = reduced.at(merged, again, tag.unit, tag.target, tag.target_order);
-                push_tag(&mut types, reduced.names.get(tag.value), target, tag.component);
+                push_tag(&mut types, numbers.get(tag.value), target, tag.component);
             }
             Item::Variable(lane, index) => {
                 let variable = &merged.lanes[lane as usize].variables[index as usize];
-                reduced.write_variable(&mut types, merged, again, variable);
+                reduced.write_variable(&mut types, &mut numbers, merged, again, variable);
             }
         }
     }
     reduced.btf.types = types;
-    reduced
+    reduced.numbers = numbers;
+    Ok(reduced)
 }
 
 fn push_tag(types: &mut Types, value: StrOff, target: TypeId, component: i32) {
@@ -359,6 +367,7 @@ impl Reduced {
     fn write_variable(
         &self,
         types: &mut Types,
+        numbers: &mut Numbers,
         merged: &Merged<'_>,
         again: &[Again],
         variable: &Variable,
@@ -366,9 +375,9 @@ impl Reduced {
         let (unit, order) = (variable.unit, variable.target_order);
         let target = self.at(merged, again, unit, variable.target, order);
         let info = Info::new(Kind::Var, false, 0);
-        let id = types.push(self.names.get(variable.name), info, target.0, &[variable.linkage]);
+        let id = types.push(numbers.get(variable.name), info, target.0, &[variable.linkage]);
         for (value, component) in &variable.annotations {
-            push_tag(types, self.names.get(*value), id, *component);
+            push_tag(types, numbers.get(*value), id, *component);
         }
     }
 }
@@ -378,7 +387,7 @@ fn write(
     types: &mut Types,
     words: Words<'_>,
     array_index: TypeId,
-    names: &Names,
+    names: &mut Numbers,
     mut to: impl FnMut() -> TypeId,
     more: &mut Vec<u32>,
 ) {

@@ -16,6 +16,7 @@ pub(crate) mod compile;
 pub(crate) mod fields;
 pub(crate) mod functions;
 pub(crate) mod memory;
+pub(crate) mod step;
 pub(crate) mod types;
 pub(crate) mod unit;
 pub(crate) mod variables;

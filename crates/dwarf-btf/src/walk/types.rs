@@ -14,7 +14,7 @@ use crate::dwarf::cursor::Cursor;
 use crate::dwarf::sections::string_at;
 use crate::features::Features;
 use crate::unit::rules::{self, Base};
-use crate::walk::compile::{Length, Op, Ops, Role, Step, Uncommon, flag};
+use crate::walk::compile::{Length, Op, Ops, Role, Uncommon, flag};
 use crate::walk::fields::{Order, WINDOW, Window, short_string};
 use crate::walk::memory::Memory;
 
@@ -26,7 +26,7 @@ pub(crate) const DEPTH_MAX: u32 = 128;
 pub(crate) struct Entry<'d> {
     pub(crate) op: &'d Op,
     /// The name, when the entry has it in itself.
-    inline: StrKey,
+    pub(crate) inline: StrKey,
     /// Where the fields count from.
     pub(crate) base: usize,
     /// Where the attributes end.
@@ -105,51 +105,6 @@ impl<'w, O: Order> Types<'w, O> {
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn walked(&self, op: &'w Op, start: usize) -> Walked<Entry<'w>> {
-        let mut cursor = Cursor::new(self.data, start, O::ENDIAN);
-        let mut entry = Entry { op, inline: StrKey::NONE, base: start, next: start };
-        for step in self.ops.steps(op) {
-            match step {
-                Step::Bytes(count) => cursor.skip(u64::from(*count)),
-                Step::Leb => {
-                    cursor.uleb();
-                }
-                Step::String if cursor.at == start && op.has(flag::INLINE_NAME) => {
-                    let (inline, len) = short_string(self.window(start)?, 0).ok_or(Uncommon)?;
-                    entry.inline = inline;
-                    entry.base = start + len;
-                    cursor.at = entry.base;
-                }
-                Step::String => {
-                    cursor.string();
-                }
-                Step::Block => {
-                    let len = cursor.uleb();
-                    cursor.skip(len);
-                }
-                Step::Block1 => {
-                    let len = cursor.u8();
-                    cursor.skip(u64::from(len));
-                }
-                Step::Block2 => {
-                    let len = cursor.u16();
-                    cursor.skip(u64::from(len));
-                }
-                Step::Block4 => {
-                    let len = cursor.u32();
-                    cursor.skip(u64::from(len));
-                }
-            }
-        }
-        if cursor.at > self.end {
-            return Err(Uncommon);
-        }
-        entry.next = cursor.at;
-        Ok(entry)
-    }
-
     #[inline(never)]
     pub(crate) fn look(&self, at: usize) -> Walked<Entry<'w>> {
         self.look_here(at)
@@ -206,26 +161,6 @@ impl<'w, O: Order> Types<'w, O> {
         }
         let at = entry.op.sibling.get::<O>(self.window(entry.base)?) as usize;
         if at <= entry.next || at > self.end { Err(Uncommon) } else { Ok(Some(at)) }
-    }
-
-    /// Where what follows an entry and everything inside starts.
-    pub(crate) fn behind(&self, entry: &Entry<'_>) -> Walked<usize> {
-        if let Some(at) = self.sibling(entry)? {
-            return Ok(at);
-        }
-        let (mut at, mut depth) = (entry.next, 1_u32);
-        while depth > 0 {
-            if at >= self.end {
-                return Err(Uncommon);
-            }
-            let inside = self.look(at)?;
-            at = inside.next;
-            match inside.op.role {
-                Role::Null => depth -= 1,
-                _ => depth += u32::from(inside.op.has(flag::CHILDREN)),
-            }
-        }
-        Ok(at)
     }
 
     /// The key of what an entry refers to; types that only refer are added on the way.
