@@ -5,7 +5,7 @@ use crate::dwarf::constants::form;
 use crate::dwarf::sections::Sections;
 use crate::dwarf::unit::{self, UnitHeader};
 use crate::elf::functions::ElfFunctions;
-use crate::elf::image::{Image, Symbol};
+use crate::elf::image::{Image, Symbols};
 use crate::elf::{kfuncs, notes};
 use crate::error::EncodeError;
 use crate::machine;
@@ -17,7 +17,7 @@ use crate::unit::load::Context;
 pub(crate) struct Plan<'a> {
     pub(crate) image: &'a Image<'a>,
     pub(crate) sections: &'a Sections<'a>,
-    pub(crate) symbols: &'a [Symbol<'a>],
+    pub(crate) symbols: Symbols<'a>,
     pub(crate) headers: Vec<UnitHeader>,
     pub(crate) functions: ElfFunctions<'a>,
     pub(crate) context: Context<'a>,
@@ -43,11 +43,11 @@ impl<'a> Plan<'a> {
             let what = "it has type units (.debug_types), which are not supported";
             return Err(EncodeError::Elf(what.to_owned()));
         }
-        let Some(symbols) = &image.symbols else {
+        let Some(symbols) = image.symbols else {
             let what = "it has no .symtab, which says what its functions are";
             return Err(EncodeError::Elf(what.to_owned()));
         };
-        let mut functions = ElfFunctions::collect(symbols);
+        let mut functions = ElfFunctions::collect(|see| symbols.for_each(see));
         if options.features.decl_tag_kfuncs {
             kfuncs::mark(image, &mut functions)?;
         }

@@ -39,27 +39,21 @@ pub(crate) struct ElfFunctions<'a> {
 }
 
 impl<'a> ElfFunctions<'a> {
-    pub(crate) fn collect(symbols: &[Symbol<'a>]) -> Self {
-        let count = symbols.iter().filter(|symbol| symbol.kind == FUNC).count();
-        let mut functions = ElfFunctions {
-            all: Vec::with_capacity(count),
-            by_name: HashTable::with_capacity(count),
-        };
-        for symbol in symbols.iter().filter(|symbol| symbol.kind == FUNC) {
+    /// Those of a table. `each` gives its symbols, one after another.
+    pub(crate) fn collect(each: impl FnOnce(&mut dyn FnMut(Symbol<'a>))) -> Self {
+        let mut functions = ElfFunctions::default();
+        each(&mut |symbol| {
+            if symbol.kind != FUNC {
+                return;
+            }
             let end = memchr::memchr(b'.', symbol.name);
-            let name = match end {
-                None => symbol.name,
-                Some(end) => {
-                    let suffix = &symbol.name[end..];
-                    let part = |mark: &[u8]| memchr::memmem::find(suffix, mark).is_some();
-                    if part(b".cold") || part(b".part") {
-                        continue;
-                    }
-                    &symbol.name[..end]
-                }
-            };
-            functions.add(name, symbol.value);
-        }
+            let suffix = end.map_or(&b""[..], |end| &symbol.name[end..]);
+            let part = |mark: &[u8]| memchr::memmem::find(suffix, mark).is_some();
+            if end.is_some() && (part(b".cold") || part(b".part")) {
+                return;
+            }
+            functions.add(&symbol.name[..end.unwrap_or(symbol.name.len())], symbol.value);
+        });
         // The reference decides this when the next name comes, and behind the last comes none.
         if let Some(last) = functions.all.iter_mut().max_by_key(|function| function.name) {
             last.ambiguous = false;
@@ -137,7 +131,7 @@ mod tests {
                 size: 1,
             })
             .collect();
-        let functions = ElfFunctions::collect(&symbols);
+        let functions = ElfFunctions::collect(|see| symbols.into_iter().for_each(see));
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         functions.all.iter().map(|function| (text(function.name), function.ambiguous)).collect()
     }

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use kmill_btf::Endian;
 use object::elf::{self, FileHeader32, FileHeader64};
-use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym};
+use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
 use object::{Endianness, SymbolIndex};
 
 use crate::error::EncodeError;
@@ -53,8 +53,8 @@ pub(crate) struct Image<'a> {
     pub(crate) relocatable: bool,
     /// By index; the first one is the null section.
     pub(crate) sections: Vec<Section<'a>>,
-    /// Of `.symtab`; none when there is no such section.
-    pub(crate) symbols: Option<Vec<Symbol<'a>>>,
+    /// None when there is no `.symtab`.
+    pub(crate) symbols: Option<Symbols<'a>>,
 }
 
 impl<'a> Image<'a> {
@@ -171,22 +171,49 @@ fn read<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Image<'_>, 
         machine: header.e_machine(endian).0,
         relocatable: header.e_type(endian) == elf::ET_REL,
         sections,
-        symbols: symbols::<Elf>(&table, endian, data)?,
+        symbols: symbol_table::<Elf>(&table, endian, data)?.map(|_| Symbols { data }),
     })
 }
 
-fn symbols<'a, Elf: FileHeader<Endian = Endianness>>(
-    table: &SectionTable<'a, Elf>,
+/// The symbols of `.symtab`, read as they are asked for: there are many, and few are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Symbols<'a> {
+    data: &'a [u8],
+}
+
+impl<'a> Symbols<'a> {
+    /// Every symbol, in the order of the table.
+    pub(crate) fn for_each(&self, see: impl FnMut(Symbol<'a>)) {
+        // Both were read before; what cannot be read has no symbols.
+        let _ = match object::FileKind::parse(self.data) {
+            Ok(object::FileKind::Elf32) => read_symbols::<FileHeader32<Endianness>>(self.data, see),
+            _ => read_symbols::<FileHeader64<Endianness>>(self.data, see),
+        };
+    }
+}
+
+fn symbol_table<'a, Elf: FileHeader<Endian = Endianness>>(
+    sections: &SectionTable<'a, Elf>,
     endian: Endianness,
     data: &'a [u8],
-) -> Result<Option<Vec<Symbol<'a>>>, EncodeError> {
+) -> Result<Option<SymbolTable<'a, Elf>>, EncodeError> {
     let error = |cause: object::Error| EncodeError::Elf(format!(".symtab: {cause}"));
-    if !table.iter().any(|section| section.sh_type(endian) == elf::SHT_SYMTAB) {
+    if !sections.iter().any(|section| section.sh_type(endian) == elf::SHT_SYMTAB) {
         return Ok(None);
     }
-    let symbols = table.symbols(endian, data, elf::SHT_SYMTAB).map_err(error)?;
+    sections.symbols(endian, data, elf::SHT_SYMTAB).map(Some).map_err(error)
+}
+
+fn read_symbols<'a, Elf: FileHeader<Endian = Endianness>>(
+    data: &'a [u8],
+    mut see: impl FnMut(Symbol<'a>),
+) -> Result<(), EncodeError> {
+    let error = |cause: object::Error| EncodeError::Elf(cause.to_string());
+    let header = Elf::parse(data).map_err(error)?;
+    let endian = header.endian().map_err(error)?;
+    let sections = header.sections(endian, data).map_err(error)?;
+    let Some(symbols) = symbol_table(&sections, endian, data)? else { return Ok(()) };
     let strings = symbols.strings();
-    let mut all = Vec::with_capacity(symbols.len());
     for (index, symbol) in symbols.iter().enumerate() {
         let section = symbol.st_shndx(endian);
         let section = if section == elf::SHN_XINDEX {
@@ -194,7 +221,7 @@ fn symbols<'a, Elf: FileHeader<Endian = Endianness>>(
         } else {
             u32::from(section.0)
         };
-        all.push(Symbol {
+        see(Symbol {
             name: symbol.name(endian, strings).unwrap_or_default(),
             kind: symbol.st_type().0,
             section,
@@ -202,5 +229,5 @@ fn symbols<'a, Elf: FileHeader<Endian = Endianness>>(
             size: symbol.st_size(endian).into(),
         });
     }
-    Ok(Some(all))
+    Ok(())
 }

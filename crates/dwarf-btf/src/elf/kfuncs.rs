@@ -27,17 +27,18 @@ pub(crate) fn mark(image: &Image<'_>, functions: &mut ElfFunctions<'_>) -> Resul
     let mut named = sections.filter(|(_, section)| section.name == b".BTF_ids");
     let Some((index, ids)) = named.next_back() else { return Ok(()) };
     let Some(symbols) = &image.symbols else { return Ok(()) };
-    let mine = || symbols.iter().filter(|symbol| symbol.section as usize == index);
+    let mut mine = Vec::new();
+    symbols.for_each(|symbol| mine.extend((symbol.section as usize == index).then_some(symbol)));
     let word =
         |address: u64, at: u64| word(ids.raw(), image.endian, address.wrapping_sub(ids.addr), at);
 
     let mut sets = Vec::new();
-    for symbol in mine().filter(|symbol| symbol.name.starts_with(b"__BTF_ID__set8__")) {
+    for symbol in mine.iter().filter(|symbol| symbol.name.starts_with(b"__BTF_ID__set8__")) {
         if word(symbol.value, 4).is_some_and(|flags| flags & SET8_KFUNCS != 0) {
             sets.push(symbol.value..symbol.value.saturating_add(symbol.size));
         }
     }
-    for symbol in mine() {
+    for symbol in &mine {
         let Some(name) = function_name(symbol.name) else { continue };
         if !sets.iter().any(|set| set.contains(&symbol.value)) {
             continue;

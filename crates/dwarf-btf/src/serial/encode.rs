@@ -18,7 +18,7 @@ pub(crate) fn encode(plan: &Plan<'_>, btf: Btf, merged: bool) -> Result<Btf, Enc
     let features = &options.features;
     let mut stream = Stream::new(btf);
     let mut states = Vec::new();
-    let mut variables = variables::Sections::new(image, symbols, features);
+    let mut variables = variables::Sections::new(image, *symbols, features);
     let mut put = |mut unit: Unit<'_>, address_size| -> Result<(), EncodeError> {
         resolve::unit(&mut unit, plan.little_endian(), address_size)?;
         let base = stream.types(&unit, features)?;

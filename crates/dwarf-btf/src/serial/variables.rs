@@ -1,9 +1,13 @@
 //! Variables and the sections they lie in.
 
+use std::hash::BuildHasher;
+use std::sync::OnceLock;
+
 use kmill_btf::format::{Info, linkage};
 use kmill_btf::{Btf, Kind, TypeId};
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
-use crate::elf::image::{Image, Symbol};
+use crate::elf::image::{Image, Symbols};
 use crate::error::{EncodeError, Place};
 use crate::features::Features;
 use crate::serial::stream::{Stream, UnitBase};
@@ -34,7 +38,10 @@ type SectionIndex = usize;
 #[derive(Debug)]
 pub(crate) struct Sections<'a> {
     ranges: Vec<Range>,
-    symbols: &'a [Symbol<'a>],
+    symbols: Symbols<'a>,
+    /// Hashes of sections and names of objects, once anybody asks: for what lies at address 0.
+    /// Of names that are alike in 64 bits one would do for the other; none are.
+    objects: OnceLock<FxHashSet<u64>>,
     entries: Vec<Vec<Entry3>>,
 }
 
@@ -85,7 +92,7 @@ pub(crate) struct Declared<'d> {
 }
 
 impl<'a> Sections<'a> {
-    pub(crate) fn new(image: &Image<'_>, symbols: &'a [Symbol<'a>], features: &Features) -> Self {
+    pub(crate) fn new(image: &Image<'_>, symbols: Symbols<'a>, features: &Features) -> Self {
         let ranges: Vec<Range> = image
             .sections
             .iter()
@@ -96,7 +103,12 @@ impl<'a> Sections<'a> {
                 included: features.global_var || (features.var && section.name == b".data..percpu"),
             })
             .collect();
-        Sections { entries: vec![Vec::new(); ranges.len()], ranges, symbols }
+        Sections {
+            entries: vec![Vec::new(); ranges.len()],
+            ranges,
+            symbols,
+            objects: OnceLock::new(),
+        }
     }
 
     /// Whether any variable can be found.
@@ -180,11 +192,18 @@ impl<'a> Sections<'a> {
         Ok(Some(Placed { section, offset, size }))
     }
 
-    /// Whether a symbol says that an object of that name is in the section. It is asked of few.
+    /// Whether a symbol says that an object of that name is in the section.
     fn is_object(&self, section: SectionIndex, name: &[u8]) -> bool {
-        self.symbols.iter().any(|symbol| {
-            symbol.kind == OBJECT && symbol.section as usize == section && symbol.name == name
-        })
+        let objects = self.objects.get_or_init(|| {
+            let mut objects = FxHashSet::default();
+            self.symbols.for_each(|symbol| {
+                if symbol.kind == OBJECT {
+                    objects.insert(hash(symbol.section as usize, symbol.name));
+                }
+            });
+            objects
+        });
+        objects.contains(&hash(section, name))
     }
 
     /// Appends the variables of a unit.
@@ -240,6 +259,10 @@ impl<'a> Sections<'a> {
             btf.types.push(name, info, size, &more);
         }
     }
+}
+
+fn hash(section: SectionIndex, name: &[u8]) -> u64 {
+    FxBuildHasher.hash_one((section, name))
 }
 
 /// Whether a variable may be called that.
