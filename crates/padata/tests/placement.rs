@@ -344,7 +344,9 @@ fn where_nobody_may_be_raised_helpers_take_little_at_a_time() {
                 })
                 .unwrap();
             let [caller, helper] = sizes.into_inner().unwrap();
-            assert!(caller[0] > 100 && helper.iter().all(|&units| units == 10), "{helper:?}");
+            // What is left at the end may be less than a chunk, and anybody's.
+            assert!(caller[0] > 100 && helper.iter().all(|&units| units <= 10), "{helper:?}");
+            assert_eq!(helper[0], 10);
             assert_eq!((report.units, report.raised, report.raise_refused), (1000, 0, false));
         });
     });
