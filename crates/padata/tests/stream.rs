@@ -524,14 +524,12 @@ fn a_panic_with_the_completion_in_hand_is_the_outcome() {
     });
 }
 
-/// Callbacks of the serial side run on the CPUs for it, whoever ends a job, where there is a helper
-/// that comes. One that the system keeps waiting is not waited for, so a busy machine has to be
-/// asked more than once.
+/// Callbacks of the serial side run on the CPUs for it, whoever ends a job, where a helper comes in
+/// time: a busy machine has to be asked more than once.
 #[test]
 fn the_serial_part_has_cpus_of_its_own() {
     in_time(|| {
-        let cpu = CpuId(0);
-        let only: CpuSet = [cpu].into_iter().collect();
+        let only: CpuSet = [CpuId(0)].into_iter().collect();
         let pool = pool(3);
         let as_wished = || {
             let seen = Arc::new(Mutex::new(Vec::new()));
