@@ -67,6 +67,8 @@ pub(crate) fn encode(
     let units = phases.time("merge/uncertain", || merged.mark_uncertain());
     let shared = Shared { plan, around: &around, walkers: &walkers, merged: &merged, btf: &btf };
     let again = phases.time("merge/read again", || shared.read_again(pool, units))?;
+    // Their tables are as large as the largest unit, and nothing is walked any more.
+    walkers.lock().clear();
     let parts = phases.time("merge/types, strings, order", || shared.parts(pool, &again))?;
     let Parts { mut btf, names, named, reduced, types, ids } = parts;
     if class::functions::has_arenas(&plan.functions, features) {
