@@ -15,7 +15,7 @@ impl Phases {
         result
     }
 
-    /// Each part with its time. A part of a part is called `whole/part` and comes before it.
+    /// Each part with its time, called `phase/part`; no two overlap.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, Duration)> {
         self.0.iter().copied()
     }

@@ -404,7 +404,6 @@ pub(crate) fn add(
     address_size: u8,
     around: &Around<'_>,
 ) -> Result<(), NoClasses> {
-    lane.any = true;
     lane.table.begin(number);
     let keys = Keys::new(unit, start, around)?;
     keys.classify(lane, number)?;

@@ -44,8 +44,6 @@ pub(crate) struct Lane {
     pub(crate) int: Option<(Position, Key)>,
     /// The first unit with an array.
     pub(crate) array: Option<u32>,
-    /// Whether any unit was encoded.
-    pub(crate) any: bool,
 }
 
 impl Lane {

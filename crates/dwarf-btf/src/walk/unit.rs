@@ -105,7 +105,6 @@ impl Walker {
             return Err(Uncommon);
         }
         self.ops.compile(abbrevs, header)?;
-        lane.any = true;
         if !abbrev.has_children {
             lane.table.begin(number);
             lane.table.end();

@@ -3,7 +3,7 @@
 //! ```text
 //! features, languages   words of the command line -> dwarf_btf::Options
 //! input                 the file's bytes, mapped; a base's types
-//! run                   read -> encode -> write, each a phase
+//! run                   read -> the phases of dwarf_btf -> write
 //! error                 what can be wrong with a file
 //! output                a file that appears whole, or a device that is written straight
 //! ```
@@ -64,8 +64,9 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
         Ok((base, input::read_input(&path).map_err(|e| Error::file(&path, "reading", e))?))
     })?;
     let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
-    let encoded =
-        phases.time("encode", || dwarf_btf::encode(&Pool::new(threads), image.bytes(), &options));
+    let mut parts = dwarf_btf::Phases::default();
+    let encoded = dwarf_btf::encode_timed(&Pool::new(threads), image.bytes(), &options, &mut parts);
+    phases.extend(parts.iter());
     // First: of a file that shrank, nothing that the encoder says is worth a word.
     image.check().map_err(|cause| Error::file(&path, "reading", cause))?;
     match encoded.map_err(|cause| Error::file(&path, "encoding", cause))? {

@@ -16,6 +16,11 @@ impl Phases {
         result
     }
 
+    /// Adds phases that a library timed.
+    pub(crate) fn extend(&mut self, phases: impl Iterator<Item = (&'static str, Duration)>) {
+        self.0.extend(phases);
+    }
+
     /// All phases together.
     pub(crate) fn total(&self) -> Duration {
         self.0.iter().map(|(_, duration)| *duration).sum()
