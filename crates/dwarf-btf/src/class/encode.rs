@@ -48,18 +48,17 @@ pub(crate) fn encode(
 ) -> Result<Btf, NoClasses> {
     let features = &plan.options.features;
     let mut variables = variables::Sections::new(plan.image, plan.symbols, features);
+    let names = phases.time("plan/names of functions", || {
+        FunctionNames::new(pool, &plan.sections.str, &plan.functions)
+    });
     let around = Around {
         sections: plan.sections,
         features,
         functions: &plan.functions,
-        names: &FunctionNames::default(),
+        names: &names,
         variables: &variables,
         register_params: plan.context.register_params,
     };
-    let names = phases.time("plan/names of functions", || {
-        FunctionNames::new(pool, &plan.sections.str, &plan.functions)
-    });
-    let around = Around { names: &names, ..around };
     let walkers = Walkers::default();
     let lanes = phases.time("map", || map(pool, plan, &around, &walkers))?;
 

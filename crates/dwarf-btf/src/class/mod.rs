@@ -2,9 +2,18 @@
 //! is not certain about them, go through deduplication.
 //!
 //! ```text
-//! unit ─ walk ─┐                            ┌─ seeds: what names and copies make uncertain
-//! unit ─ from_unit ─ Lane (Table, States) ──┤                                              ─ reduce ─ stream
-//! unit ─ walk ─┘      one per worker        └─ merge: classes of all workers
+//! units -> walk, or from_unit -> one Lane per worker -> merge -> reduce -> a stream to deduplicate
+//!
+//! encode       the four phases
+//! from_unit    the general way from a unit to classes; the fast one is crate::walk
+//! lane         what a worker knows: a table of types, states of functions, variables
+//! table        classes by key, with where each was first; index finds them
+//! key          what a type says, in 62 bits
+//! graph        one unit's types and who refers to whom
+//! states       functions as units say them, in keys
+//! merge        the workers' classes as one list, and which of them are not certain
+//! reduce       the types that must go through deduplication, in order
+//! functions    functions onto the final types
 //! ```
 
 pub(crate) mod encode;
