@@ -1,7 +1,6 @@
 //! The plan: what there is to encode, before any unit's entries are read.
 
 use crate::dwarf::abbrev::Abbrevs;
-use crate::dwarf::constants::form;
 use crate::dwarf::sections::Sections;
 use crate::dwarf::unit::{self, UnitHeader};
 use crate::elf::functions::ElfFunctions;
@@ -77,7 +76,7 @@ impl<'a> Plan<'a> {
         let mut abbrevs = Abbrevs::default();
         for header in &self.headers {
             abbrevs.read(self.sections, header.abbrev)?;
-            if abbrevs.all_specs().iter().any(|spec| spec.form == form::REF_ADDR) {
+            if abbrevs.refers_across() {
                 return Ok(true);
             }
         }

@@ -59,15 +59,15 @@ pub(crate) fn encode(
         variables: &variables,
         register_params: plan.context.register_params,
     };
-    let walkers = Walkers::default();
-    let lanes = phases.time("map", || map(pool, plan, &around, &walkers))?;
+    let readers = Readers::default();
+    let lanes = phases.time("map", || map(pool, plan, &around, &readers))?;
 
     let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
     let units = phases.time("merge/uncertain", || merged.mark_uncertain());
-    let shared = Shared { plan, around: &around, walkers: &walkers, merged: &merged, btf: &btf };
+    let shared = Shared { plan, around: &around, readers: &readers, merged: &merged, btf: &btf };
     let again = phases.time("merge/read again", || shared.read_again(pool, units))?;
     // Their tables are as large as the largest unit, and nothing is walked any more.
-    walkers.lock().clear();
+    readers.lock().clear();
     let parts = phases.time("merge/types, strings, order", || shared.parts(pool, &again))?;
     let Parts { mut btf, names, named, reduced, types, ids } = parts;
     if class::functions::has_arenas(&plan.functions, features) {
@@ -109,12 +109,21 @@ fn add_variables(
     }
 }
 
-/// Walkers that have done their work and may do more: what they know of names stays.
+/// What reads units, one after another. A walker knows declarations by their numbers, so the two
+/// stay together.
 #[derive(Debug, Default)]
-struct Walkers(Mutex<Vec<Walker>>);
+struct Reader {
+    abbrevs: Abbrevs,
+    walker: Walker,
+}
 
-impl Walkers {
-    fn lock(&self) -> MutexGuard<'_, Vec<Walker>> {
+/// Readers that have done their work and may do more: what they know of names and declarations
+/// stays.
+#[derive(Debug, Default)]
+struct Readers(Mutex<Vec<Reader>>);
+
+impl Readers {
+    fn lock(&self) -> MutexGuard<'_, Vec<Reader>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,7 +137,7 @@ fn map(
     pool: &Pool,
     plan: &Plan<'_>,
     around: &Around<'_>,
-    walkers: &Walkers,
+    readers: &Readers,
 ) -> Result<Vec<Lane>, NoClasses> {
     let next = AtomicUsize::new(0);
     let numbers: Vec<usize> = (0..pool.threads().get().min(plan.headers.len())).collect();
@@ -140,16 +149,15 @@ fn map(
         || (),
         |_, _| -> Read {
             let mut lane = Lane::new(plan.functions.all.len());
-            let mut abbrevs = Abbrevs::default();
-            let mut walker = Walker::default();
+            let mut reader = Reader::default();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= plan.headers.len() {
                     lane.finish();
-                    walkers.lock().push(walker);
+                    readers.lock().push(reader);
                     return Ok(lane);
                 }
-                one(plan, around, number, &mut abbrevs, &mut walker, &mut lane)
+                one(plan, around, number, &mut reader, &mut lane)
                     .map_err(|error| (number, error))?;
             }
         },
@@ -176,10 +184,10 @@ fn one(
     plan: &Plan<'_>,
     around: &Around<'_>,
     number: usize,
-    abbrevs: &mut Abbrevs,
-    walker: &mut Walker,
+    reader: &mut Reader,
     lane: &mut Lane,
 ) -> Result<(), NoClasses> {
+    let Reader { abbrevs, walker } = reader;
     let header = &plan.headers[number];
     abbrevs.read(plan.sections, header.abbrev)?;
     if plan.context.kabi_prefix.is_none() {
@@ -268,7 +276,7 @@ enum Part {
 struct Shared<'c, 'l> {
     plan: &'c Plan<'c>,
     around: &'c Around<'c>,
-    walkers: &'c Walkers,
+    readers: &'c Readers,
     merged: &'c Merged<'l>,
     /// Without types and strings.
     btf: &'c Btf,
@@ -286,19 +294,15 @@ impl Shared<'_, '_> {
             let header = &self.plan.headers[*number as usize];
             (header.end - header.start) as u64
         };
-        let scratch = || (Abbrevs::default(), self.walkers.lock().pop().unwrap_or_default());
-        let read = pool.map(&numbers, weight, Weight::UNLIMITED, scratch, |number, scratch| {
-            self.again(*number, &mut scratch.0, &mut scratch.1)
+        let scratch = || self.readers.lock().pop().unwrap_or_default();
+        let read = pool.map(&numbers, weight, Weight::UNLIMITED, scratch, |number, reader| {
+            self.again(*number, reader)
         });
         read.into_iter().filter_map(Result::transpose).collect()
     }
 
-    fn again(
-        &self,
-        number: u32,
-        abbrevs: &mut Abbrevs,
-        walker: &mut Walker,
-    ) -> Result<Option<Again>, NoClasses> {
+    fn again(&self, number: u32, reader: &mut Reader) -> Result<Option<Again>, NoClasses> {
+        let Reader { abbrevs, walker } = reader;
         let plan = self.plan;
         let header = &plan.headers[number as usize];
         abbrevs.read(plan.sections, header.abbrev)?;

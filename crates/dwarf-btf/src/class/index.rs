@@ -29,7 +29,7 @@ pub(crate) enum Touch {
     /// No class has this key.
     Never,
     /// One has, and this unit for the first time.
-    First,
+    First(Slot),
     /// This unit has it again.
     Again(Slot),
 }
@@ -93,7 +93,7 @@ impl Index {
             self.stamps[at] = before;
             return Touch::Again(Slot(at));
         }
-        Touch::First
+        Touch::First(Slot(at))
     }
 
     /// The class at a place.
@@ -169,7 +169,7 @@ mod tests {
         index.insert(key(1), 7, 1);
         assert!(matches!(index.touch(key(1), 1), Touch::Again(slot) if index.class(slot) == 7));
         assert!(!index.in_several(key(1)));
-        assert_eq!(index.touch(key(1), 2), Touch::First);
+        assert!(matches!(index.touch(key(1), 2), Touch::First(slot) if index.class(slot) == 7));
         assert!(matches!(index.touch(key(1), 2), Touch::Again(_)));
         assert!(index.in_several(key(1)));
     }

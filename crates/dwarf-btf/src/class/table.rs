@@ -225,7 +225,7 @@ impl Table {
     pub(crate) fn touch(&mut self, key: Key, order: u32) -> Seen {
         match self.index.touch(key, self.stamp) {
             Touch::Never => Seen::Never,
-            Touch::First => Seen::Before,
+            Touch::First(_) => Seen::Before,
             Touch::Again(slot) => {
                 let class = self.index.class(slot);
                 self.again(class, order);
@@ -277,10 +277,18 @@ impl Table {
     /// Notes an anchor: its definition or declaration is an entry of this unit.
     pub(crate) fn anchor(&mut self, kind: Kind, name: StrKey, order: u32, defines: bool) -> Key {
         let key = Key::anchor(kind, name);
-        if self.touch(key, order) == Seen::Never {
-            self.insert(key, order, [ANCHOR, name.0, kind as u64], []);
-        }
-        let class = self.index.find(key).unwrap_or(0);
+        let class = match self.index.touch(key, self.stamp) {
+            Touch::Never => {
+                self.insert(key, order, [ANCHOR, name.0, kind as u64], []);
+                self.classes.len() as u32 - 1
+            }
+            Touch::First(slot) => self.index.class(slot),
+            Touch::Again(slot) => {
+                let class = self.index.class(slot);
+                self.again(class, order);
+                class
+            }
+        };
         self.anchors.push(Anchored(class | if defines { Anchored::DEFINES } else { 0 }));
         key
     }

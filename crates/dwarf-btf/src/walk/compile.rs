@@ -1,9 +1,9 @@
 //! Abbreviations compiled: for each code what role its entries have, how long they are, and where
 //! the fields lie that the role asks for.
 
-use crate::dwarf::abbrev::{Abbrevs, Spec};
+use crate::dwarf::abbrev::{Abbrev, Abbrevs, Spec};
 use crate::dwarf::constants::{at, form, tag};
-use crate::dwarf::unit::{Encoding, UnitHeader};
+use crate::dwarf::unit::UnitHeader;
 use crate::walk::fields::Field;
 
 /// What an entry is to the walk.
@@ -95,11 +95,17 @@ pub(crate) struct Op {
     pub(crate) in_bits: bool,
     /// A bound, not a count.
     pub(crate) is_bound: bool,
+    /// A member with a name in `.debug_str` and a type, in whole bytes, of fixed length.
+    pub(crate) plain_member: bool,
+    /// A pointer, qualifier or typedef of something, of fixed length; a typedef has a name in
+    /// `.debug_str`.
+    pub(crate) plain_reference: bool,
     /// What an attribute of a location or a parameter's place has for a form.
     pub(crate) location_form: u16,
     pub(crate) location: Field,
-    steps: u16,
-    steps_end: u16,
+    /// The first of its steps, when it has to be walked, and how many there are.
+    steps: u32,
+    steps_len: u16,
 }
 
 impl Op {
@@ -117,10 +123,12 @@ impl Op {
         second_constant: 0,
         in_bits: false,
         is_bound: false,
+        plain_member: false,
+        plain_reference: false,
         location_form: 0,
         location: Field { at: 0, size: 0 },
         steps: 0,
-        steps_end: 0,
+        steps_len: 0,
     };
 
     pub(crate) const fn has(&self, flag: u8) -> bool {
@@ -145,9 +153,20 @@ pub(crate) enum Step {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ops {
     ops: Vec<Op>,
+    /// What they were compiled from: the offset, and what the declarations are known for.
+    from: Option<(u64, Base)>,
+    /// Declarations by number, each compiled when it was first met.
+    compiled: Vec<Option<Op>>,
+    /// Steps of all of them.
     steps: Vec<Step>,
-    /// What they were compiled from.
-    from: Option<(u64, Encoding)>,
+    base: Option<Base>,
+}
+
+/// What numbers of declarations and lengths of addresses hold for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Base {
+    generation: u32,
+    address_size: u8,
 }
 
 /// Why a unit cannot be walked.
@@ -161,35 +180,51 @@ impl Ops {
         if encoding.offset_size != 4 || !(4..=5).contains(&encoding.version) {
             return Err(Uncommon);
         }
-        let from = abbrevs.offset().map(|offset| (offset, encoding));
+        let base = Base { generation: abbrevs.generation(), address_size: encoding.address_size };
+        let from = abbrevs.offset().map(|offset| (offset, base));
         if from.is_some() && from == self.from {
             return Ok(());
         }
         let codes = abbrevs.codes().ok_or(Uncommon)?;
+        if self.base != Some(base) {
+            self.compiled.clear();
+            self.steps.clear();
+            self.base = Some(base);
+        }
         self.from = from;
         self.ops.clear();
-        self.steps.clear();
         self.ops.push(Op::NULL);
         for abbrev in codes {
             let op = match abbrev {
-                Some(abbrev) => {
-                    let specs = abbrevs.specs(abbrev);
-                    let size = encoding.address_size;
-                    let mut op = op(abbrev.tag, abbrev.has_children, specs, size);
-                    if op.length == Length::Walked {
-                        op.steps = self.steps.len() as u16;
-                        if self.walked(specs, size).is_none() || self.steps.len() > 0xffff {
-                            op.role = Role::Odd;
-                        }
-                        op.steps_end = self.steps.len() as u16;
-                    }
-                    op
-                }
+                Some(abbrev) => match self.compiled.get(abbrev.number.index()) {
+                    Some(Some(op)) => *op,
+                    _ => self.declaration(abbrevs, abbrev, encoding.address_size),
+                },
                 None => Op { role: Role::Odd, ..Op::NULL },
             };
             self.ops.push(op);
         }
         Ok(())
+    }
+
+    /// Compiles one that was not met before.
+    #[cold]
+    fn declaration(&mut self, abbrevs: &Abbrevs, abbrev: &Abbrev, address_size: u8) -> Op {
+        let specs = abbrevs.specs(abbrev);
+        let mut op = op(abbrev.tag, abbrev.has_children, specs, address_size);
+        if op.length == Length::Walked {
+            let first = self.steps.len();
+            if self.walked(specs, address_size).is_none() {
+                op.role = Role::Odd;
+            }
+            (op.steps, op.steps_len) = (first as u32, (self.steps.len() - first) as u16);
+        }
+        let number = abbrev.number.index();
+        if number >= self.compiled.len() {
+            self.compiled.resize(number + 1, None);
+        }
+        self.compiled[number] = Some(op);
+        op
     }
 
     #[inline(always)]
@@ -199,7 +234,7 @@ impl Ops {
 
     /// The steps over the attributes of an entry.
     pub(crate) fn steps(&self, op: &Op) -> &[Step] {
-        &self.steps[usize::from(op.steps)..usize::from(op.steps_end)]
+        &self.steps[op.steps as usize..][..usize::from(op.steps_len)]
     }
 
     fn walked(&mut self, specs: &[Spec], address_size: u8) -> Option<()> {
@@ -326,6 +361,18 @@ fn op(tag: u16, children: bool, specs: &[Spec], address_size: u8) -> Op {
     if op.length == Length::Walked && !may_be_walked(op.role) {
         op.role = Role::Odd;
     }
+    let fixed = op.length == Length::Fixed;
+    op.plain_reference = match op.role {
+        Role::Pointer | Role::Const | Role::Volatile | Role::Restrict => fixed && op.ty.size == 4,
+        Role::Typedef => fixed && (op.name.size, op.ty.size) == (4, 4),
+        _ => false,
+    };
+    op.plain_member = op.role == Role::Member
+        && fixed
+        && (op.name.size, op.ty.size) == (4, 4)
+        && !op.in_bits
+        && !op.second.is_there()
+        && op.second_constant == 0;
     op
 }
 

@@ -16,6 +16,9 @@ pub(crate) type Window = [u8; WINDOW];
 pub(crate) trait Order: Copy + fmt::Debug {
     const ENDIAN: Endian;
 
+    /// Four bytes as a number.
+    fn four(bytes: [u8; 4]) -> u32;
+
     /// The `size` bytes (0, 1, 2, 4 or 8) at the start of `bytes`, as a number.
     fn number(bytes: [u8; 8], size: u8) -> u64;
 }
@@ -41,6 +44,11 @@ impl Order for Little {
     const ENDIAN: Endian = Endian::Little;
 
     #[inline(always)]
+    fn four(bytes: [u8; 4]) -> u32 {
+        u32::from_le_bytes(bytes)
+    }
+
+    #[inline(always)]
     fn number(bytes: [u8; 8], size: u8) -> u64 {
         u64::from_le_bytes(bytes) & MASKS[usize::from(size & 15)]
     }
@@ -48,6 +56,11 @@ impl Order for Little {
 
 impl Order for Big {
     const ENDIAN: Endian = Endian::Big;
+
+    #[inline(always)]
+    fn four(bytes: [u8; 4]) -> u32 {
+        u32::from_be_bytes(bytes)
+    }
 
     #[inline(always)]
     fn number(bytes: [u8; 8], size: u8) -> u64 {
@@ -74,6 +87,13 @@ impl Field {
     #[inline(always)]
     pub(crate) fn get<O: Order>(self, window: &Window) -> u64 {
         O::number(eight(window, self.at), self.size)
+    }
+
+    /// The same for a field that is known to have four bytes.
+    #[inline(always)]
+    pub(crate) fn four<O: Order>(self, window: &Window) -> u32 {
+        let [a, b, c, d, ..] = eight(window, self.at);
+        O::four([a, b, c, d])
     }
 }
 

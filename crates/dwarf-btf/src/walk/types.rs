@@ -311,6 +311,31 @@ impl<'w, O: Order> Types<'w, O> {
         Ok((key, end))
     }
 
+    /// The same for what is plain, when what it refers to has its key and the class is there:
+    /// nearly all there is. Says whether it was so; otherwise nothing happened.
+    #[inline(always)]
+    pub(crate) fn plain_reference(&mut self, at: u32, op: &Op, start: usize) -> Walked<bool> {
+        const KNOWN: u64 = Key::REAL | Key::MARK;
+        if self.memory.get(at) & KNOWN == Key::REAL {
+            return Ok(true);
+        }
+        let window = self.window(start)?;
+        let target = self.memory.get(op.ty.four::<O>(window));
+        if target & KNOWN != Key::REAL {
+            return Ok(false);
+        }
+        let name = match op.role {
+            Role::Typedef => StrKey::debug_str(u64::from(op.name.four::<O>(window))),
+            _ => StrKey::NONE,
+        };
+        let key = Hasher::new(head_of(op.role), name, target).plain();
+        if self.lane.table.touch(key, at) == Seen::Never {
+            return Ok(false);
+        }
+        self.memory.set(at, key.0);
+        Ok(true)
+    }
+
     /// Adds a class that nobody had, with the entries that were read for it.
     fn insert(&mut self, key: Key, at: u32, head: [u64; 3]) -> Walked<()> {
         self.check(StrKey(head[1]))?;
@@ -444,11 +469,30 @@ impl<'w, O: Order> Types<'w, O> {
         let mut at = entry.next;
         if entry.op.has(flag::CHILDREN) {
             loop {
-                let child = self.look_here(at)?;
+                // Nearly all members are plain: what they are is decided at a glance.
+                let (op, start) = self.op(at)?;
+                if op.plain_member {
+                    let window = self.window(start)?;
+                    at = start + usize::from(op.len);
+                    let known = self.memory.get(op.ty.four::<O>(window));
+                    let key = match known & Key::REAL {
+                        0 => self.hash(op.ty.four::<O>(window), depth + 1)?.0,
+                        _ => known & !Key::MARK,
+                    };
+                    let name = StrKey::debug_str(u64::from(op.name.four::<O>(window)));
+                    // Its place is in whole bytes, so this is its offset word.
+                    let number = op.number.get::<O>(window).wrapping_add(op.constant as u64);
+                    let offset = (number as u32).wrapping_mul(8);
+                    if is_union && offset != 0 {
+                        return Err(Uncommon);
+                    }
+                    see(self.memory, name, key, u64::from(offset));
+                    continue;
+                }
+                let child = self.entry(op, start)?;
                 at = child.next;
-                let op = child.op;
                 match op.role {
-                    Role::Member if !op.has(flag::CHILDREN) && op.ty.is_there() => {
+                    Role::Member if op.ty.is_there() => {
                         let window = self.window(child.base)?;
                         let key = self.hash_target(&child, window, depth + 1)?;
                         if key == Key::VOID {

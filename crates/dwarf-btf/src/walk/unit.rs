@@ -171,6 +171,10 @@ impl Walker {
         let mut at = first;
         while at < end {
             let (op, start) = types.op(at)?;
+            if op.plain_reference && types.plain_reference(at as u32, op, start)? {
+                at = start + usize::from(op.len);
+                continue;
+            }
             if op.role == Role::Null {
                 functions.end(depth);
                 depth -= 1;
