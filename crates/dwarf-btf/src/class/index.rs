@@ -1,21 +1,41 @@
-//! Where a key's class is: open addressing over three arrays, of which a touch reads two.
+//! Where a key's class is: open addressing over one array that a touch reads, and two beside it.
 //!
-//! Every type of a kernel comes by here, so what a touch reads must stay in the nearer caches:
-//! eight bytes of key and two of stamp for each place, and no look at the class itself.
+//! Every type of a kernel comes by here, so what a touch reads must stay in the nearer caches: one
+//! word for each place, of key and stamp, and no look at the class itself.
 
 use crate::class::key::Key;
 
-/// When a place was touched last. Stamps come round; one that is mistaken for another makes a
-/// type look as if its unit had it twice, which is then looked at and found not to be.
+/// What a touch reads of a place: the upper 48 bits of its key, and below them its stamp. The rest
+/// of the key is where the place lies, more or less: for two keys to be taken for one they would
+/// have to agree in these 48 bits and lie side by side.
+///
+/// The stamp says when the place was touched last. Stamps come round; one that is mistaken for
+/// another makes a type look as if its unit had it twice, which is then looked at and found not to
+/// be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Stamp(u16);
+struct Place(u64);
 
-impl Stamp {
+impl Place {
+    const FREE: Place = Place(0);
     /// More than one unit has it.
-    const SEVERAL: u16 = 1 << 15;
+    const SEVERAL: u64 = 1 << 15;
+    const STAMP: u64 = Place::SEVERAL - 1;
+    const LOW: u64 = 0xffff;
 
-    const fn is(self, stamp: u32) -> bool {
-        self.0 & !Self::SEVERAL == stamp as u16 & !Self::SEVERAL
+    const fn new(key: Key, stamp: u32) -> Place {
+        Place(key.0 & !Place::LOW | stamp as u64 & Place::STAMP)
+    }
+
+    const fn is(self, key: Key) -> bool {
+        (self.0 ^ key.0) & !Place::LOW == 0
+    }
+
+    const fn is_of(self, stamp: u32) -> bool {
+        (self.0 ^ stamp as u64) & Place::STAMP == 0
+    }
+
+    const fn in_several(self) -> bool {
+        self.0 & Place::SEVERAL != 0
     }
 }
 
@@ -36,8 +56,9 @@ pub(crate) enum Touch {
 
 #[derive(Debug)]
 pub(crate) struct Index {
-    keys: Vec<Key>,
-    stamps: Vec<Stamp>,
+    places: Vec<Place>,
+    /// The lower 16 bits of each key.
+    lows: Vec<u16>,
     classes: Vec<u32>,
     len: usize,
 }
@@ -51,8 +72,8 @@ impl Default for Index {
 impl Index {
     fn with_places(places: usize) -> Index {
         Index {
-            keys: vec![Key::UNSET; places],
-            stamps: vec![Stamp::default(); places],
+            places: vec![Place::FREE; places],
+            lows: vec![0; places],
             classes: vec![0; places],
             len: 0,
         }
@@ -60,39 +81,38 @@ impl Index {
 
     /// Number of places, used or not.
     pub(crate) fn places(&self) -> usize {
-        self.keys.len()
+        self.places.len()
     }
 
     /// Where a key is, or would be.
     #[inline(always)]
-    fn place(&self, key: Key) -> (usize, bool) {
-        let mask = self.keys.len() - 1;
+    fn place(&self, key: Key) -> (usize, Place) {
+        let mask = self.places.len() - 1;
         let mut at = key.0 as usize & mask;
         loop {
-            let found = self.keys[at & mask];
-            if found == key || found == Key::UNSET {
-                return (at & mask, found == key);
+            let found = self.places[at & mask];
+            if found.is(key) || found == Place::FREE {
+                return (at & mask, found);
             }
             at += 1;
         }
     }
 
     pub(crate) fn find(&self, key: Key) -> Option<u32> {
-        let (at, is_there) = self.place(key);
-        is_there.then(|| self.classes[at])
+        let (at, found) = self.place(key);
+        (found != Place::FREE).then(|| self.classes[at])
     }
 
     #[inline(always)]
     pub(crate) fn touch(&mut self, key: Key, stamp: u32) -> Touch {
-        let (at, is_there) = self.place(key);
-        if !is_there {
+        let (at, found) = self.place(key);
+        if found == Place::FREE {
             return Touch::Never;
         }
-        let before = std::mem::replace(&mut self.stamps[at], Stamp(stamp as u16 | Stamp::SEVERAL));
-        if before.is(stamp) {
-            self.stamps[at] = before;
+        if found.is_of(stamp) {
             return Touch::Again(Slot(at));
         }
+        self.places[at] = Place(Place::new(key, stamp).0 | Place::SEVERAL);
         Touch::First(Slot(at))
     }
 
@@ -103,53 +123,50 @@ impl Index {
 
     /// Whether more than one unit has a key.
     pub(crate) fn in_several(&self, key: Key) -> bool {
-        let (at, is_there) = self.place(key);
-        is_there && self.stamps[at].0 & Stamp::SEVERAL != 0
+        self.place(key).1.in_several()
     }
 
     /// Adds a key that there is not.
     pub(crate) fn insert(&mut self, key: Key, class: u32, stamp: u32) {
         // Three quarters full at most: chains are short, and memory is what counts.
-        if (self.len + 1) * 4 > self.keys.len() * 3 {
+        if (self.len + 1) * 4 > self.places.len() * 3 {
             self.grow();
         }
+        self.put(key, class, Place::new(key, stamp));
+    }
+
+    fn put(&mut self, key: Key, class: u32, place: Place) {
         let (at, _) = self.place(key);
-        self.keys[at] = key;
-        self.stamps[at] = Stamp(stamp as u16 & !Stamp::SEVERAL);
-        self.classes[at] = class;
+        (self.places[at], self.lows[at], self.classes[at]) = (place, key.0 as u16, class);
         self.len += 1;
     }
 
     fn grow(&mut self) {
-        let old = std::mem::replace(self, Index::with_places(self.keys.len() * 2));
-        for ((key, stamp), class) in old.keys.into_iter().zip(old.stamps).zip(old.classes) {
-            if key != Key::UNSET {
-                let (at, _) = self.place(key);
-                (self.keys[at], self.stamps[at], self.classes[at]) = (key, stamp, class);
-                self.len += 1;
+        let old = std::mem::replace(self, Index::with_places(self.places.len() * 2));
+        for ((place, low), class) in old.places.into_iter().zip(old.lows).zip(old.classes) {
+            if place != Place::FREE {
+                self.put(Key(place.0 & !Place::LOW | u64::from(low)), class, place);
             }
         }
     }
 
     /// Takes a key out again that was the last one added.
     pub(crate) fn remove_last(&mut self, key: Key) {
-        let (at, is_there) = self.place(key);
-        if is_there {
+        let (at, found) = self.place(key);
+        if found != Place::FREE {
             // The last that came into a chain of places is its end.
-            self.keys[at] = Key::UNSET;
+            self.places[at] = Place::FREE;
             self.len -= 1;
         }
     }
 
     /// Only these keys, with what is known of them, in as many places as there are.
     pub(crate) fn rebuild(&mut self, keys: impl Iterator<Item = Key>) {
-        let old = std::mem::replace(self, Index::with_places(self.keys.len()));
+        let old = std::mem::replace(self, Index::with_places(self.places.len()));
         for (class, key) in (0..).zip(keys) {
-            let (at, is_there) = old.place(key);
-            let stamp = if is_there { old.stamps[at] } else { Stamp::default() };
-            self.insert(key, class, 0);
-            let (at, _) = self.place(key);
-            self.stamps[at] = stamp;
+            let (_, found) = old.place(key);
+            let place = if found == Place::FREE { Place::new(key, 0) } else { found };
+            self.put(key, class, place);
         }
     }
 }
