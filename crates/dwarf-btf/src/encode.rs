@@ -21,13 +21,35 @@ pub enum Encoded {
     Nothing(&'static str),
 }
 
+/// The file that is encoded.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// All its bytes.
+    pub bytes: &'a [u8],
+    /// Hears of parts of `bytes`, from any thread, that have been read and are hardly needed again: a
+    /// mapped file need not stay in memory. What is read of them later must still be the same.
+    pub release: Option<&'a (dyn Fn(&[u8]) + Sync)>,
+}
+
+impl<'a> From<&'a [u8]> for Input<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Input { bytes, release: None }
+    }
+}
+
+impl std::fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("bytes", &self.bytes.len()).finish_non_exhaustive()
+    }
+}
+
 /// Encodes the debug info of the ELF file whose bytes these are. The result depends on nothing but
 /// them and the options.
 ///
 /// # Errors
 /// When the file is damaged, or says what BTF cannot: see [`EncodeError`].
 pub fn encode(pool: &Pool, image: &[u8], options: &Options) -> Result<Encoded, EncodeError> {
-    encode_timed(pool, image, options, &mut Phases::default())
+    encode_timed(pool, image.into(), options, &mut Phases::default())
 }
 
 /// The same, and says how long each part took.
@@ -36,13 +58,14 @@ pub fn encode(pool: &Pool, image: &[u8], options: &Options) -> Result<Encoded, E
 /// As [`encode`].
 pub fn encode_timed(
     pool: &Pool,
-    image: &[u8],
+    input: Input<'_>,
     options: &Options,
     phases: &mut Phases,
 ) -> Result<Encoded, EncodeError> {
-    let image = phases.time("plan/elf", || Image::read(image))?;
+    let image = phases.time("plan/elf", || Image::read(input.bytes))?;
     let sections = phases.time("plan/sections", || Sections::read(&image))?;
-    let plan = phases.time("plan/units and functions", || Plan::new(&image, &sections, options))?;
+    let plan =
+        phases.time("plan/units and functions", || Plan::new(pool, &image, &sections, options))?;
     let Some(plan) = plan else { return Ok(Encoded::Nothing("it has no debug info")) };
     let merged = phases.time("plan/references across units", || plan.refers_across())?;
 
@@ -52,7 +75,7 @@ pub fn encode_timed(
     };
     let by_classes = match merged || options.base.is_some() || options.serial {
         true => Err(NoClasses::Serial),
-        false => class::encode::encode(pool, &plan, btf(), phases),
+        false => class::encode::encode(pool, &plan, btf(), input.release, phases),
     };
     let btf = match by_classes {
         Ok(btf) => btf,

@@ -29,7 +29,7 @@ mod serial;
 mod unit;
 mod walk;
 
-pub use encode::{Encoded, encode, encode_timed};
+pub use encode::{Encoded, Input, encode, encode_timed};
 pub use error::EncodeError;
 pub use features::Features;
 pub use options::Options;

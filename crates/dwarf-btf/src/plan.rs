@@ -1,5 +1,7 @@
 //! The plan: what there is to encode, before any unit's entries are read.
 
+use padata::{Pool, Weight};
+
 use crate::dwarf::abbrev::Abbrevs;
 use crate::dwarf::sections::Sections;
 use crate::dwarf::unit::{self, UnitHeader};
@@ -26,11 +28,13 @@ pub(crate) struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// Reads headers and symbols. There is no plan when there is no debug info.
     pub(crate) fn new(
+        pool: &Pool,
         image: &'a Image<'a>,
         sections: &'a Sections<'a>,
         options: &'a Options,
     ) -> Result<Option<Plan<'a>>, EncodeError> {
-        let headers = unit::headers(sections)?;
+        let (headers, functions) = units_and_functions(pool, image, sections);
+        let headers = headers?;
         if headers.is_empty() {
             return Ok(None);
         }
@@ -46,7 +50,7 @@ impl<'a> Plan<'a> {
             let what = "it has no .symtab, which says what its functions are";
             return Err(EncodeError::Elf(what.to_owned()));
         };
-        let mut functions = ElfFunctions::collect(|see| symbols.for_each(see));
+        let mut functions = functions;
         if options.features.decl_tag_kfuncs {
             kfuncs::mark(image, &mut functions)?;
         }
@@ -82,4 +86,32 @@ impl<'a> Plan<'a> {
         }
         Ok(false)
     }
+}
+
+/// The chain of units takes as long to follow as the symbols to read: each is half of the plan.
+fn units_and_functions<'a>(
+    pool: &Pool,
+    image: &Image<'a>,
+    sections: &Sections<'a>,
+) -> (Result<Vec<UnitHeader>, EncodeError>, ElfFunctions<'a>) {
+    enum Half<'a> {
+        Units(Result<Vec<UnitHeader>, EncodeError>),
+        Functions(ElfFunctions<'a>),
+    }
+    let read = |are_units: &bool, (): &mut ()| match are_units {
+        true => Half::Units(unit::headers(sections)),
+        false => Half::Functions(match image.symbols {
+            Some(symbols) => ElfFunctions::collect(|see| symbols.for_each(see)),
+            None => ElfFunctions::default(),
+        }),
+    };
+    let halves = pool.map(&[true, false], |_| 1, Weight::UNLIMITED, || (), read);
+    let (mut headers, mut functions) = (Ok(Vec::new()), ElfFunctions::default());
+    for half in halves {
+        match half {
+            Half::Units(found) => headers = found,
+            Half::Functions(found) => functions = found,
+        }
+    }
+    (headers, functions)
 }

@@ -678,7 +678,7 @@ mod order {
 fn phases_are_plan_map_merge_emit() {
     let image = one([Die::int()]).to_bytes();
     let (pool, mut phases) = (padata::Pool::new(std::num::NonZeroUsize::MIN), Phases::default());
-    encode_timed(&pool, &image, &options(Features::standard()), &mut phases).unwrap();
+    encode_timed(&pool, image[..].into(), &options(Features::standard()), &mut phases).unwrap();
     let mut words: Vec<_> = phases.iter().filter_map(|(name, _)| name.split('/').next()).collect();
     words.dedup();
     assert_eq!(words, ["plan", "map", "merge", "emit"]);

@@ -105,6 +105,25 @@ impl GuardedMap {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
+    /// Gives back the memory of whole pages within `part`, which is of this map: nobody is going to
+    /// read them soon. Who does all the same reads the file once more. What is not of this map stays
+    /// as it is.
+    pub fn release(&self, part: &[u8]) {
+        let Some(installed) = INSTALLED.get() else { return };
+        let (first, map) = (part.as_ptr().addr(), self.start.as_ptr().addr());
+        let start = first.next_multiple_of(installed.page);
+        let end = (first + part.len()) & !(installed.page - 1);
+        if first < map || end > map + self.len || start >= end {
+            return;
+        }
+        // SAFETY: whole pages of a private map that is only read: their bytes are the file's again
+        // when they are touched, and zeros where the handler put zeros. A wish may fail.
+        unsafe {
+            let place = self.start.as_ptr().add(start - map);
+            libc::madvise(place.cast(), end - start, libc::MADV_DONTNEED);
+        }
+    }
+
     /// Whether the bytes that were read were the file's.
     ///
     /// # Errors

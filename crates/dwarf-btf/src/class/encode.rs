@@ -7,6 +7,7 @@ use kmill_btf::dedup;
 use kmill_btf::{Btf, StrOff, TypeId, Types};
 use padata::{Pool, Weight};
 
+use crate::class::behind::Behind;
 use crate::class::from_unit::{self, Around, NoClasses};
 use crate::class::graph::Again;
 use crate::class::key::{Key, StrKey};
@@ -44,6 +45,7 @@ pub(crate) fn encode(
     pool: &Pool,
     plan: &Plan<'_>,
     btf: Btf,
+    release: Option<&(dyn Fn(&[u8]) + Sync)>,
     phases: &mut Phases,
 ) -> Result<Btf, NoClasses> {
     let features = &plan.options.features;
@@ -60,7 +62,8 @@ pub(crate) fn encode(
         register_params: plan.context.register_params,
     };
     let readers = Readers::default();
-    let lanes = phases.time("map", || map(pool, plan, &around, &readers))?;
+    let lanes =
+        phases.time("map", || map(pool, plan, &around, &readers, &Behind::new(plan, release)))?;
 
     let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
     let units = phases.time("merge/uncertain", || merged.mark_uncertain());
@@ -138,6 +141,7 @@ fn map(
     plan: &Plan<'_>,
     around: &Around<'_>,
     readers: &Readers,
+    behind: &Behind<'_>,
 ) -> Result<Vec<Lane>, NoClasses> {
     let next = AtomicUsize::new(0);
     let numbers: Vec<usize> = (0..pool.threads().get().min(plan.headers.len())).collect();
@@ -157,6 +161,7 @@ fn map(
                     readers.lock().push(reader);
                     return Ok(lane);
                 }
+                behind.pass(plan.headers[number].start);
                 one(plan, around, number, &mut reader, &mut lane)
                     .map_err(|error| (number, error))?;
             }

@@ -4,7 +4,7 @@
 //! ```text
 //! units -> walk, or from_unit -> one Lane per worker -> merge -> reduce -> a stream to deduplicate
 //!
-//! encode       the four phases
+//! encode       the four phases; behind lets go of what they have read
 //! from_unit    the general way from a unit to classes; the fast one is crate::walk
 //! lane         what a worker knows: a table of types, states of functions, variables
 //! table        classes by key, with where each was first; index finds them
@@ -16,6 +16,7 @@
 //! functions    functions onto the final types
 //! ```
 
+pub(crate) mod behind;
 pub(crate) mod encode;
 pub(crate) mod from_unit;
 pub(crate) mod functions;

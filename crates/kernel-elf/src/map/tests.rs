@@ -274,3 +274,31 @@ fn many() {
         assert!(map.check().is_err());
     }
 }
+
+/// Bytes of a map that are in memory, as the kernel counts them.
+fn resident(map: &GuardedMap) -> usize {
+    let start = format!("{:x}-", map.bytes().as_ptr().addr());
+    let smaps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+    let ours = smaps.lines().skip_while(|line| !line.starts_with(&start));
+    let words = ours.skip(1).find_map(|line| line.strip_prefix("Rss:")).unwrap();
+    words.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn what_is_released_is_read_again() {
+    let len = 64 * PAGE;
+    let (_file, map) = file(len);
+    assert_eq!(now(&map), content(len));
+    assert!(resident(&map) >= len);
+    // Whole pages within: those at the borders stay.
+    map.release(&map.bytes()[1..len - 1]);
+    assert!(resident(&map) <= 2 * PAGE);
+    assert_eq!(now(&map), content(len));
+    // Of no map, or of no whole page: nothing happens.
+    map.release(b"somebody else's");
+    map.release(&map.bytes()[1..PAGE.min(4096)]);
+    map.release(&[]);
+    assert!(resident(&map) >= len);
+    assert_eq!(now(&map), content(len));
+    map.check().unwrap();
+}

@@ -29,6 +29,13 @@ impl Input {
         }
     }
 
+    /// Lets go of memory that holds a part of them, if it can be had again.
+    pub(crate) fn release(&self, part: &[u8]) {
+        if let Input::Mapped(map) = self {
+            map.release(part);
+        }
+    }
+
     /// Whether they were the file's, to be asked when they have been used.
     pub(crate) fn check(&self) -> io::Result<()> {
         match self {

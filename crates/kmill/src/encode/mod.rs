@@ -65,7 +65,9 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
     })?;
     let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
     let mut parts = dwarf_btf::Phases::default();
-    let encoded = dwarf_btf::encode_timed(&Pool::new(threads), image.bytes(), &options, &mut parts);
+    let release = |part: &[u8]| image.release(part);
+    let input = dwarf_btf::Input { bytes: image.bytes(), release: Some(&release) };
+    let encoded = dwarf_btf::encode_timed(&Pool::new(threads), input, &options, &mut parts);
     phases.extend(parts.iter());
     // First: of a file that shrank, nothing that the encoder says is worth a word.
     image.check().map_err(|cause| Error::file(&path, "reading", cause))?;
