@@ -7,6 +7,7 @@ use crate::class::{self, from_unit::NoClasses};
 use crate::dwarf::sections::Sections;
 use crate::elf::image::Image;
 use crate::error::EncodeError;
+use crate::input::Input;
 use crate::options::Options;
 use crate::phases::Phases;
 use crate::plan::Plan;
@@ -19,28 +20,6 @@ pub enum Encoded {
     Blob(Vec<u8>),
     /// There is nothing to encode, and why: no debug info, or every unit was left out.
     Nothing(&'static str),
-}
-
-/// The file that is encoded.
-#[derive(Clone, Copy)]
-pub struct Input<'a> {
-    /// All its bytes.
-    pub bytes: &'a [u8],
-    /// Hears of parts of `bytes`, from any thread, that have been read and are hardly needed again: a
-    /// mapped file need not stay in memory. What is read of them later must still be the same.
-    pub release: Option<&'a (dyn Fn(&[u8]) + Sync)>,
-}
-
-impl<'a> From<&'a [u8]> for Input<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Input { bytes, release: None }
-    }
-}
-
-impl std::fmt::Debug for Input<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Input").field("bytes", &self.bytes.len()).finish_non_exhaustive()
-    }
 }
 
 /// Encodes the debug info of the ELF file whose bytes these are. The result depends on nothing but

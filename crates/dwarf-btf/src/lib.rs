@@ -3,6 +3,7 @@
 //! | folder, file | holds |
 //! |---|---|
 //! | [`mod@encode`] | one file from bytes to a blob |
+//! | [`input`] | a file's bytes |
 //! | [`options`], [`features`] | what may be asked for |
 //! | `elf` | sections and symbols, functions, kfuncs |
 //! | `dwarf` | units, abbreviations, forms, locations |
@@ -21,6 +22,7 @@ mod elf;
 pub mod encode;
 pub mod error;
 pub mod features;
+pub mod input;
 mod machine;
 pub mod options;
 pub mod phases;
@@ -29,8 +31,9 @@ mod serial;
 mod unit;
 mod walk;
 
-pub use encode::{Encoded, Input, encode, encode_timed};
+pub use encode::{Encoded, encode, encode_timed};
 pub use error::EncodeError;
 pub use features::Features;
+pub use input::{Input, Release};
 pub use options::Options;
 pub use phases::Phases;

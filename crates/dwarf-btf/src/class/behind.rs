@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::input::Release;
 use crate::plan::Plan;
 
 /// Lets go of the debug info behind the units that are read, so that all of a kernel's is never in
 /// memory at a time.
 pub(crate) struct Behind<'p> {
     info: &'p [u8],
-    release: Option<&'p (dyn Fn(&[u8]) + Sync)>,
+    release: Option<Release<'p>>,
     /// How far it was let go.
     released: AtomicUsize,
 }
@@ -19,7 +20,7 @@ impl<'p> Behind<'p> {
     /// every unit, for other workers are still in theirs. What is let go too early is read again.
     const STEP: usize = 8 << 20;
 
-    pub(crate) fn new(plan: &Plan<'p>, release: Option<&'p (dyn Fn(&[u8]) + Sync)>) -> Behind<'p> {
+    pub(crate) fn new(plan: &Plan<'p>, release: Option<Release<'p>>) -> Behind<'p> {
         let (info, release) = match &plan.sections.info {
             Cow::Borrowed(info) => (*info, release),
             // Decompressed: not of the file.

@@ -21,6 +21,7 @@ use crate::dwarf::unit::UnitHeader;
 use crate::elf::functions::FunctionId;
 use crate::elf::names::FunctionNames;
 use crate::error::EncodeError;
+use crate::input::Release;
 use crate::phases::Phases;
 use crate::plan::Plan;
 use crate::serial::functions;
@@ -45,7 +46,7 @@ pub(crate) fn encode(
     pool: &Pool,
     plan: &Plan<'_>,
     btf: Btf,
-    release: Option<&(dyn Fn(&[u8]) + Sync)>,
+    release: Option<Release<'_>>,
     phases: &mut Phases,
 ) -> Result<Btf, NoClasses> {
     let features = &plan.options.features;

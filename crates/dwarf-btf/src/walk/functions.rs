@@ -27,13 +27,10 @@ use crate::walk::fields::Order;
 use crate::walk::memory::Memory;
 use crate::walk::types::{Entry, Types};
 
-/// In the memory of offsets: a function, a parameter, or anything else that may be an origin.
-const FUNCTION: u64 = 1 << 61;
-const PARAMETER: u64 = 1 << 60;
-
 /// One function.
 #[derive(Clone, Copy, Debug)]
 struct Function {
+    at: u32,
     name: StrKey,
     /// Offset of the return type; 0 is none.
     result: u32,
@@ -72,9 +69,38 @@ pub(crate) struct Functions {
     /// The function whose entry is open, and how deep its children lie.
     open: Option<(u32, u32)>,
     ended: u32,
-    /// By name in `.debug_str`: which function, if any. It holds for all units.
+    /// Names that are no offsets in `.debug_str`, or of the end of another string there: which
+    /// function, if any. It holds for all units.
     known: FxHashMap<StrKey, Option<FunctionId>>,
+    /// By the lower bits of an offset in `.debug_str`, the last one that was asked for.
+    recent: Recent,
     words: Vec<(StrKey, Key)>,
+}
+
+/// Units share most of their headers, and so the names of functions. What was asked a moment ago
+/// is found here, without a look at tables that are too large for the nearer caches.
+#[derive(Debug)]
+struct Recent(Box<[Asked; Recent::PLACES]>);
+
+/// An offset, plus one, and the function of that name.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    offset: u32,
+    found: Option<FunctionId>,
+}
+
+impl Recent {
+    const PLACES: usize = 1 << 13;
+
+    fn place(&mut self, offset: u32) -> &mut Asked {
+        &mut self.0[offset.wrapping_mul(0x9e37_79b9) as usize >> 19 & (Recent::PLACES - 1)]
+    }
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Recent(Box::new([Asked { offset: 0, found: None }; Recent::PLACES]))
+    }
 }
 
 /// What functions are resolved with.
@@ -98,16 +124,32 @@ impl Functions {
     }
 
     fn find(&mut self, name: StrKey, around: &Around<'_>) -> Option<FunctionId> {
-        if let Some(offset) = name.in_debug_str() {
-            if let Some(id) = around.names.get(offset) {
-                return Some(id);
-            }
-            // At the start of a string, and it is no function's.
-            let before = (offset as usize).checked_sub(1);
-            if before.is_none_or(|at| around.sections.str.get(at) == Some(&0)) {
-                return None;
-            }
+        // In 32-bit DWARF, which alone is walked, offsets are that large.
+        let Some(offset) = name.in_debug_str().map(|offset| offset as u32) else {
+            return self.look_up(name, around);
+        };
+        let asked = *self.recent.place(offset);
+        if asked.offset == offset.wrapping_add(1) && offset != u32::MAX {
+            return asked.found;
         }
+        let found = self.at_offset(name, offset, around);
+        *self.recent.place(offset) = Asked { offset: offset.wrapping_add(1), found };
+        found
+    }
+
+    fn at_offset(&mut self, name: StrKey, offset: u32, around: &Around<'_>) -> Option<FunctionId> {
+        if let Some(id) = around.names.get(u64::from(offset)) {
+            return Some(id);
+        }
+        // At the start of a string, and it is no function's.
+        let before = (offset as usize).checked_sub(1);
+        if before.is_none_or(|at| around.sections.str.get(at) == Some(&0)) {
+            return None;
+        }
+        self.look_up(name, around)
+    }
+
+    fn look_up(&mut self, name: StrKey, around: &Around<'_>) -> Option<FunctionId> {
         let elf = |name: StrKey| {
             let mut buffer = [0; 8];
             around.elf.find(name.text(around.sections, None, &mut buffer))
@@ -130,8 +172,8 @@ impl Functions {
         let declared = op.has(flag::DECLARATION);
         let elf = if name == StrKey::NONE || declared { None } else { self.find(name, around) };
         let number = self.all.len() as u32;
-        types.memory.set(at, FUNCTION | u64::from(number));
         self.all.push(Function {
+            at,
             name,
             result: op.ty.get::<O>(window) as u32,
             origin: op.second.get::<O>(window) as u32,
@@ -194,7 +236,6 @@ impl Functions {
             _ => 0,
         };
         function.params += 1;
-        types.memory.set(at, PARAMETER | self.params.len() as u64);
         self.params.push(Parameter {
             at,
             name: types.raw_name(entry, window),
@@ -223,8 +264,8 @@ impl Functions {
         unit: u32,
         around: &Around<'_>,
     ) -> Result<(), Uncommon> {
-        self.name(memory, around)?;
-        self.arrivals(memory, around)?;
+        self.name(around)?;
+        self.arrivals(around)?;
         for index in 0..self.all.len() {
             let function = self.all[index];
             if let Some(elf) = function.elf.filter(|_| !function.declared) {
@@ -235,13 +276,13 @@ impl Functions {
     }
 
     /// Finds what functions are called that have their name from another.
-    pub(crate) fn name(&mut self, memory: &Memory, around: &Around<'_>) -> Result<(), Uncommon> {
+    pub(crate) fn name(&mut self, around: &Around<'_>) -> Result<(), Uncommon> {
         for index in 0..self.all.len() {
             let function = self.all[index];
             if function.declared || function.name != StrKey::NONE || function.origin == 0 {
                 continue;
             }
-            let origin = self.origin(memory, function.origin)?;
+            let origin = self.origin(function.origin)?;
             self.all[index].elf = match origin.name {
                 StrKey::NONE => None,
                 name => self.find(name, around),
@@ -251,11 +292,7 @@ impl Functions {
     }
 
     /// The types of every function that may have been saved, by number.
-    pub(crate) fn nodes(
-        &self,
-        memory: &Memory,
-        graph: &Graph,
-    ) -> Result<FxHashMap<u32, FunctionNodes>, Uncommon> {
+    pub(crate) fn nodes(&self, graph: &Graph) -> Result<FxHashMap<u32, FunctionNodes>, Uncommon> {
         let node = |at: u32| if at == 0 { Node::VOID } else { graph.at(at) };
         let mut nodes = FxHashMap::default();
         for function in &self.all {
@@ -264,7 +301,7 @@ impl Functions {
             }
             let result = match (function.result, function.origin) {
                 (0, 0) => 0,
-                (0, origin) => self.origin(memory, origin)?.result,
+                (0, origin) => self.origin(origin)?.result,
                 (result, _) => result,
             };
             let first = function.first as usize;
@@ -272,7 +309,7 @@ impl Functions {
             for param in &self.params[first..first + function.params as usize] {
                 params.push(node(match (param.ty, param.origin) {
                     (0, 0) => 0,
-                    (0, origin) => self.params[self.parameter_at(memory, origin)?].ty,
+                    (0, origin) => self.params[self.parameter_at(origin)?].ty,
                     (ty, _) => ty,
                 }));
             }
@@ -281,17 +318,14 @@ impl Functions {
         Ok(nodes)
     }
 
-    fn origin(&self, memory: &Memory, at: u32) -> Result<Function, Uncommon> {
-        match memory.get(at) {
-            value if value & FUNCTION != 0 && value & Key::REAL == 0 => {
-                Ok(self.all[value as u32 as usize])
-            }
-            _ => Err(Uncommon),
-        }
+    /// The function at an offset: they lie in the order in which they were read.
+    fn origin(&self, at: u32) -> Result<Function, Uncommon> {
+        let found = self.all.binary_search_by_key(&at, |function| function.at);
+        found.map(|index| self.all[index]).map_err(|_| Uncommon)
     }
 
     /// Which parameters are not where they should be; their origins are not either.
-    fn arrivals(&mut self, memory: &Memory, around: &Around<'_>) -> Result<(), Uncommon> {
+    fn arrivals(&mut self, around: &Around<'_>) -> Result<(), Uncommon> {
         for function in &self.all {
             if function.elf.is_none() || function.declared {
                 continue;
@@ -318,20 +352,16 @@ impl Functions {
         for index in 0..self.params.len() {
             let param = self.params[index];
             if param.unexpected && param.ty == 0 && param.origin != 0 {
-                let origin = self.parameter_at(memory, param.origin)?;
+                let origin = self.parameter_at(param.origin)?;
                 self.params[origin].unexpected = true;
             }
         }
         Ok(())
     }
 
-    fn parameter_at(&self, memory: &Memory, at: u32) -> Result<usize, Uncommon> {
-        match memory.get(at) {
-            value if value & PARAMETER != 0 && value & (Key::REAL | FUNCTION) == 0 => {
-                Ok(value as u32 as usize)
-            }
-            _ => Err(Uncommon),
-        }
+    /// The parameter at an offset, likewise.
+    fn parameter_at(&self, at: u32) -> Result<usize, Uncommon> {
+        self.params.binary_search_by_key(&at, |param| param.at).map_err(|_| Uncommon)
     }
 
     fn one(
@@ -353,7 +383,7 @@ impl Functions {
             let (name, ty) = match (param.ty, param.origin) {
                 (0, 0) => (param.name, 0),
                 (0, origin) => {
-                    let origin = &self.params[self.parameter_at(memory, origin)?];
+                    let origin = &self.params[self.parameter_at(origin)?];
                     // Only one step is taken, and only what is there.
                     if origin.ty == 0 && origin.origin != 0 {
                         return Err(Uncommon);
@@ -382,7 +412,7 @@ impl Functions {
         }
         let mut result = function.result;
         if result == 0 && function.origin != 0 {
-            result = self.origin(memory, function.origin)?.result;
+            result = self.origin(function.origin)?.result;
         }
         lane.states.save(
             unit,

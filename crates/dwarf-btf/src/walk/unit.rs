@@ -233,8 +233,8 @@ impl Walker {
             lane.table.confusing.extend(graph.confusing(number, &suspects));
         }
         if let (Some(again), Some(graph)) = (again, &mut graph) {
-            functions.name(memory, &wanted.around)?;
-            again.functions = functions.nodes(memory, graph)?;
+            functions.name(&wanted.around)?;
+            again.functions = functions.nodes(graph)?;
             again.graph = std::mem::take(graph);
             return Ok(());
         }
