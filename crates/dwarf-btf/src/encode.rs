@@ -42,7 +42,7 @@ pub fn encode_timed(
     phases: &mut Phases,
 ) -> Result<Encoded, EncodeError> {
     let image = phases.time("plan/elf", || Image::read(input.bytes))?;
-    let sections = phases.time("plan/sections", || Sections::read(&image))?;
+    let sections = phases.time("plan/sections", || Sections::read(pool, &image))?;
     let plan =
         phases.time("plan/units and functions", || Plan::new(pool, &image, &sections, options))?;
     let Some(plan) = plan else { return Ok(Encoded::Nothing("it has no debug info")) };

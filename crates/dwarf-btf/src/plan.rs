@@ -38,10 +38,6 @@ impl<'a> Plan<'a> {
         if headers.is_empty() {
             return Ok(None);
         }
-        if image.relocatable {
-            let what = "it is relocatable (a module?), which this release does not encode yet";
-            return Err(EncodeError::Elf(what.to_owned()));
-        }
         if !sections.types.is_empty() {
             let what = "it has type units (.debug_types), which are not supported";
             return Err(EncodeError::Elf(what.to_owned()));

@@ -51,8 +51,12 @@ pub(crate) fn encode(
 ) -> Result<Btf, NoClasses> {
     let features = &plan.options.features;
     let mut variables = variables::Sections::new(plan.image, plan.symbols, features);
-    let names = phases.time("plan/names of functions", || {
-        FunctionNames::new(pool, &plan.sections.str, &plan.functions)
+    let strings = phases.time("plan/strings", || plan.sections.unite_strings(pool));
+    let names = phases.time("plan/names of functions", || match strings {
+        Some(strings) => {
+            FunctionNames::at(pool, &plan.sections.str, strings.different(), &plan.functions)
+        }
+        None => FunctionNames::new(pool, &plan.sections.str, &plan.functions),
     });
     let around = Around {
         sections: plan.sections,
@@ -223,6 +227,7 @@ fn wanted<'c>(
             elf: &plan.functions,
             names: around.names,
             header,
+            unit: &[],
             abbrevs,
             register_params: plan.context.register_params,
             registers: plan.context.registers,

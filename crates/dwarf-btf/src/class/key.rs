@@ -6,7 +6,7 @@
 
 use kmill_btf::{Info, Kind};
 
-use crate::dwarf::sections::Sections;
+use crate::dwarf::sections::{Sections, within};
 use crate::unit::rules::FAKE_INT;
 
 /// A string by its place: equal ones are equal strings, but not the other way round.
@@ -53,16 +53,16 @@ impl StrKey {
         StrKey(bytes << 2 | home::HERE)
     }
 
+    /// The string at an offset of `.debug_info`.
+    pub(crate) const fn in_debug_info(offset: u64) -> StrKey {
+        StrKey(offset << 3 | home::ELSEWHERE)
+    }
+
     /// The key of a string that a section of `sections` holds.
     pub(crate) fn of(text: Option<&[u8]>, sections: &Sections<'_>) -> StrKey {
         let Some(text) = text else { return StrKey::NONE };
         // Where it lies tells which section it is of.
-        let within = |section: &[u8]| {
-            let (start, at) = (section.as_ptr() as usize, text.as_ptr() as usize);
-            let offset = at.checked_sub(start)?;
-            (offset < section.len()).then_some(offset as u64)
-        };
-        if let Some(offset) = within(&sections.str) {
+        if let Some(offset) = within(&sections.str, text) {
             return StrKey::debug_str(offset);
         }
         if text.len() <= StrKey::INLINE_MAX {
@@ -70,8 +70,8 @@ impl StrKey {
                 text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
             );
         }
-        match (within(&sections.info), within(&sections.line_str)) {
-            (Some(offset), _) => StrKey(offset << 3 | home::ELSEWHERE),
+        match (sections.in_info(text), within(&sections.line_str, text)) {
+            (Some(offset), _) => StrKey::in_debug_info(offset),
             (_, Some(offset)) => StrKey(offset << 3 | 4 | home::ELSEWHERE),
             _ => StrKey(!0),
         }

@@ -10,4 +10,5 @@ pub(crate) mod cursor;
 pub(crate) mod form;
 pub(crate) mod location;
 pub(crate) mod sections;
+pub(crate) mod strings;
 pub(crate) mod unit;

@@ -31,13 +31,23 @@ pub(crate) struct UnitHeader {
 pub(crate) fn headers(sections: &Sections<'_>) -> Result<Vec<UnitHeader>, EncodeError> {
     let mut cursor = Cursor::new(&sections.info, 0, sections.endian);
     let mut units = Vec::new();
+    let mut moved = Vec::new();
     while cursor.at < cursor.data.len() {
         let start = cursor.at;
         let error = |what| EncodeError::Dwarf {
             place: Place { section: ".debug_info", unit: None, offset: start as u64 },
             what,
         };
-        let header = header(&mut cursor).map_err(error)?;
+        let mut header = header(&mut cursor).map_err(error)?;
+        if sections.is_moved() {
+            // Where its abbreviations are is a relocation.
+            moved.clear();
+            sections.copy(start..header.entries, &mut moved)?;
+            let mut cursor = Cursor::new(&moved, 0, sections.endian);
+            cursor.skip(if header.encoding.offset_size == 8 { 12 } else { 4 });
+            cursor.skip(if header.encoding.version >= 5 { 4 } else { 2 });
+            header.abbrev = cursor.sized(header.encoding.offset_size);
+        }
         cursor.at = header.end;
         units.push(header);
     }

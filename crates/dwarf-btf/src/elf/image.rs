@@ -21,7 +21,11 @@ pub(crate) struct Section<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) kind: u32,
     pub(crate) addr: u64,
+    /// Where symbols in it lie: its address, or, in a file that has none yet, where it would.
+    pub(crate) place: u64,
     pub(crate) size: u64,
+    /// `sh_info`: of relocations, the section that they are for.
+    pub(crate) info: u32,
     /// Its bytes in the file, compressed or not; empty when it has none or lies outside.
     raw: &'a [u8],
     compressed: Option<Compressed>,
@@ -49,6 +53,7 @@ pub(crate) struct Symbol<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Image<'a> {
     pub(crate) endian: Endian,
+    pub(crate) is_64: bool,
     pub(crate) machine: u16,
     pub(crate) relocatable: bool,
     /// By index; the first one is the null section.
@@ -147,7 +152,9 @@ fn read<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Image<'_>, 
     let header = Elf::parse(data).map_err(error)?;
     let endian = header.endian().map_err(error)?;
     let table = header.sections(endian, data).map_err(error)?;
+    let relocatable = header.e_type(endian) == elf::ET_REL;
     let mut sections = Vec::with_capacity(table.len());
+    let mut layout = Layout::default();
     for section in table.iter() {
         let raw = section.data(endian, data).unwrap_or_default();
         let compression = section.compression(endian, data).ok().flatten();
@@ -161,18 +168,49 @@ fn read<Elf: FileHeader<Endian = Endianness>>(data: &[u8]) -> Result<Image<'_>, 
             name: table.section_name(endian, section).unwrap_or_default(),
             kind: section.sh_type(endian).0,
             addr: section.sh_addr(endian).into(),
+            place: match relocatable {
+                true => layout.place(endian, section),
+                false => section.sh_addr(endian).into(),
+            },
             size: section.sh_size(endian).into(),
+            info: section.sh_info(endian),
             raw,
             compressed,
         });
     }
     Ok(Image {
         endian: if endian == Endianness::Little { Endian::Little } else { Endian::Big },
+        is_64: header.is_type_64(),
         machine: header.e_machine(endian).0,
-        relocatable: header.e_type(endian) == elf::ET_REL,
+        relocatable,
         sections,
         symbols: symbol_table::<Elf>(&table, endian, data)?.map(|_| Symbols { data }),
     })
+}
+
+/// Where the sections of a relocatable file would lie: those that are loaded one behind another, as
+/// the reference places them; the others at 0.
+struct Layout {
+    end: u64,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        // Nothing lies below, where sections that are not loaded begin.
+        Layout { end: 0x1_0000 }
+    }
+}
+
+impl Layout {
+    fn place<S: SectionHeader>(&mut self, endian: S::Endian, section: &S) -> u64 {
+        if section.sh_flags(endian) & elf::SHF_ALLOC == elf::SectionFlags(0) {
+            return section.sh_addr(endian).into();
+        }
+        let align: u64 = section.sh_addralign(endian).into();
+        let place = self.end.checked_next_multiple_of(align.max(1)).unwrap_or(self.end);
+        self.end = place.saturating_add(section.sh_size(endian).into());
+        place
+    }
 }
 
 /// The symbols of `.symtab`, read as they are asked for: there are many, and few are kept.

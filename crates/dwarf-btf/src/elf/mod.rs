@@ -5,3 +5,5 @@ pub(crate) mod image;
 pub(crate) mod kfuncs;
 pub(crate) mod names;
 pub(crate) mod notes;
+pub(crate) mod relocate;
+pub(crate) mod relocation;

@@ -6,10 +6,13 @@
 use padata::{Pool, Weight};
 use rustc_hash::FxHashMap;
 
+use crate::dwarf::sections::string_at;
 use crate::elf::functions::{ElfFunctions, FunctionId};
 
 /// Bytes of the section that are one piece of work.
 const PIECE: usize = 128 << 10;
+/// Strings that are.
+const PLACES: usize = 8 << 10;
 
 /// Functions by where their names lie.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +21,7 @@ pub(crate) struct FunctionNames {
 }
 
 impl FunctionNames {
+    /// Of a section that has every string once.
     pub(crate) fn new(pool: &Pool, strings: &[u8], functions: &ElfFunctions<'_>) -> FunctionNames {
         let starts: Vec<usize> = (0..strings.len()).step_by(PIECE).collect();
         let found = pool.map(
@@ -27,6 +31,26 @@ impl FunctionNames {
             || (),
             |&start, ()| piece(strings, start, functions),
         );
+        FunctionNames::collect(found)
+    }
+
+    /// Of strings that start at certain places.
+    pub(crate) fn at(
+        pool: &Pool,
+        strings: &[u8],
+        places: &[u32],
+        functions: &ElfFunctions<'_>,
+    ) -> FunctionNames {
+        let pieces: Vec<&[u32]> = places.chunks(PLACES).collect();
+        let find = |piece: &&[u32], (): &mut ()| {
+            let name = |at: u32| string_at(strings, u64::from(at));
+            let function = |at: &u32| Some((*at, functions.find(name(*at)?)?));
+            piece.iter().filter_map(function).collect()
+        };
+        FunctionNames::collect(pool.map(&pieces, |_| 1, Weight::UNLIMITED, || (), find))
+    }
+
+    fn collect(found: Vec<Vec<(u32, FunctionId)>>) -> FunctionNames {
         let mut by_offset = FxHashMap::default();
         by_offset.reserve(found.iter().map(Vec::len).sum());
         for (offset, id) in found.into_iter().flatten() {

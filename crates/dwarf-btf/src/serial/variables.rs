@@ -97,7 +97,7 @@ impl<'a> Sections<'a> {
             .sections
             .iter()
             .map(|section| Range {
-                addr: section.addr,
+                addr: section.place,
                 size: section.size,
                 may_hold: matches!(section.kind, PROGBITS | NOBITS),
                 included: features.global_var || (features.var && section.name == b".data..percpu"),

@@ -71,7 +71,7 @@ pub(crate) fn unit<'a>(
     merged: bool,
 ) -> Result<UnitKind, EncodeError> {
     let sections = context.sections;
-    let data = sections.info.get(..header.end).unwrap_or_default();
+    let data = sections.info()?.get(..header.end).unwrap_or_default();
     let cursor = Cursor::new(data, header.entries, sections.endian);
     let mut loader =
         Loader { context, header, abbrevs, cursor, bases: Bases::default(), unit, depth: 0 };

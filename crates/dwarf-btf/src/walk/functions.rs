@@ -109,7 +109,10 @@ pub(crate) struct Around<'c> {
     pub(crate) sections: &'c Sections<'c>,
     pub(crate) elf: &'c ElfFunctions<'c>,
     pub(crate) names: &'c FunctionNames,
+    /// Its places count from the unit's start, once it is walked.
     pub(crate) header: &'c UnitHeader,
+    /// The unit, from its start on.
+    pub(crate) unit: &'c [u8],
     pub(crate) abbrevs: &'c Abbrevs,
     pub(crate) register_params: usize,
     pub(crate) registers: &'static [u8],
@@ -461,8 +464,8 @@ fn is_struct(lane: &Lane, key: Key) -> bool {
 /// Where a parameter arrives whose location is no plain offset.
 fn elsewhere(at: u32, expected: Option<u8>, around: &Around<'_>) -> Result<Arrival, Uncommon> {
     let header = around.header;
-    let data = around.sections.info.get(..header.end).unwrap_or_default();
-    let mut cursor = Cursor::new(data, header.start + at as usize, around.sections.endian);
+    let data = around.unit.get(..header.end).unwrap_or_default();
+    let mut cursor = Cursor::new(data, at as usize, around.sections.endian);
     let code = cursor.uleb();
     let abbrev = around.abbrevs.get(code).ok_or(Uncommon)?;
     let specs = around.abbrevs.specs(abbrev);

@@ -27,8 +27,8 @@ pub(crate) struct Walker {
     memory: Memory,
     functions: Functions,
     variables: Vec<u32>,
-    /// A unit at the end of its section, with room behind it.
-    last: Vec<u8>,
+    /// A unit that had to be relocated, or that is at the end of its section, with room behind it.
+    copy: Vec<u8>,
 }
 
 /// What is asked of a unit.
@@ -73,24 +73,46 @@ impl Walker {
         wanted: &Wanted<'_>,
         again: Option<&mut Again>,
     ) -> Result<UnitKind, Uncommon> {
-        let Around { sections, header, abbrevs, .. } = wanted.around;
-        let data = sections.info.get(header.start..).unwrap_or_default();
+        let Around { sections, header, .. } = wanted.around;
         let end = header.end - header.start;
+        let mut copy = std::mem::take(&mut self.copy);
+        let rest = sections.info.get(header.start..).unwrap_or_default();
+        let data = if sections.is_moved() || rest.len() < end + WINDOW + 2 {
+            copy.clear();
+            sections.copy(header.start..header.end, &mut copy).map_err(|_| Uncommon)?;
+            copy.resize(end + WINDOW + 2, 0);
+            &copy[..]
+        } else {
+            rest
+        };
+        // References count from the unit's start; here everything does.
+        let mut moved = *header;
+        (moved.start, moved.entries, moved.end) = (0, header.entries - header.start, end);
+        let around = Around { header: &moved, unit: data, ..wanted.around };
+        let wanted = Wanted { around, ..*wanted };
+        let result = self.unit(lane, (number, header.start), &wanted, again);
+        self.copy = copy;
+        result
+    }
+
+    fn unit(
+        &mut self,
+        lane: &mut Lane,
+        number: (u32, usize),
+        wanted: &Wanted<'_>,
+        again: Option<&mut Again>,
+    ) -> Result<UnitKind, Uncommon> {
+        let Around { sections, header, abbrevs, unit: data, .. } = wanted.around;
+        let end = header.end;
         // Any offset within a section that ends with a string is that of one.
         if end > u32::MAX as usize / 2 || sections.str.last().is_some_and(|last| *last != 0) {
             return Err(Uncommon);
         }
-        let mut cursor = Cursor::new(
-            data.get(..end).unwrap_or_default(),
-            header.entries - header.start,
-            sections.endian,
-        );
+        let mut cursor =
+            Cursor::new(data.get(..end).unwrap_or_default(), header.entries, sections.endian);
         let abbrev = abbrevs.get(cursor.uleb()).ok_or(Uncommon)?;
-        // References of the first entry do not count; the rest is as anywhere.
-        let mut moved = *header;
-        (moved.start, moved.entries, moved.end) = (0, header.entries - header.start, end);
         let first =
-            Attrs::read(&mut cursor, &moved, abbrevs.specs(abbrev)).map_err(|_| Uncommon)?;
+            Attrs::read(&mut cursor, header, abbrevs.specs(abbrev)).map_err(|_| Uncommon)?;
         let language = attrs::number(first.language);
         if abbrev.tag != tag::COMPILE_UNIT {
             return Err(Uncommon);
@@ -106,45 +128,27 @@ impl Walker {
         }
         self.ops.compile(abbrevs, header)?;
         if !abbrev.has_children {
-            lane.table.begin(number);
+            lane.table.begin(number.0);
             lane.table.end();
             return Ok(UnitKind::Encoded);
         }
 
-        let mut last = std::mem::take(&mut self.last);
-        let data = if data.len() < end + WINDOW + 2 {
-            last.clear();
-            last.extend_from_slice(&data[..end]);
-            last.resize(end + WINDOW + 2, 0);
-            &last[..]
-        } else {
-            data
-        };
         let result = match sections.endian {
-            Endian::Little => self.walk(
-                lane,
-                number,
-                wanted,
-                data,
-                (cursor.at, end),
-                PhantomData::<Little>,
-                again,
-            ),
+            Endian::Little => {
+                self.walk(lane, number, wanted, (cursor.at, end), PhantomData::<Little>, again)
+            }
             Endian::Big => {
-                self.walk(lane, number, wanted, data, (cursor.at, end), PhantomData::<Big>, again)
+                self.walk(lane, number, wanted, (cursor.at, end), PhantomData::<Big>, again)
             }
         };
-        self.last = last;
         result.map(|()| UnitKind::Encoded)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one unit, as it is")]
     fn walk<O: Order>(
         &mut self,
         lane: &mut Lane,
-        number: u32,
+        (number, start): (u32, usize),
         wanted: &Wanted<'_>,
-        data: &[u8],
         (first, end): (usize, usize),
         order: PhantomData<O>,
         again: Option<&mut Again>,
@@ -155,7 +159,7 @@ impl Walker {
         variables.clear();
         lane.table.begin(number);
         let mut types = Types {
-            data,
+            data: wanted.around.unit,
             end,
             ops,
             memory,
@@ -240,6 +244,7 @@ impl Walker {
         }
         functions.save(memory, lane, number, &wanted.around)?;
         let features = wanted.features;
-        walked::add(variables, memory, lane, number, &wanted.around, wanted.variables, features)
+        let place = (number, start);
+        walked::add(variables, memory, lane, place, &wanted.around, wanted.variables, features)
     }
 }

@@ -7,6 +7,7 @@ use crate::class::lane::{Lane, Variable};
 use crate::dwarf::attrs::{self, Attrs};
 use crate::dwarf::constants::{op, tag};
 use crate::dwarf::cursor::Cursor;
+use crate::dwarf::sections::within;
 use crate::features::Features;
 use crate::serial::variables::{self, Declared};
 use crate::walk::compile::{Uncommon, flag};
@@ -54,7 +55,7 @@ struct Die<'a> {
 
 fn read<'a>(around: &Around<'a>, at: u64) -> Result<Die<'a>, Uncommon> {
     let header = around.header;
-    let data = around.sections.info.get(..header.end).unwrap_or_default();
+    let data = around.unit.get(..header.end).unwrap_or_default();
     let place = usize::try_from(at).map_err(|_| Uncommon)?;
     if place < header.entries || place >= header.end {
         return Err(Uncommon);
@@ -67,19 +68,29 @@ fn read<'a>(around: &Around<'a>, at: u64) -> Result<Die<'a>, Uncommon> {
     Ok(Die { tag: abbrev.tag, attrs, next: cursor.at, has_children: abbrev.has_children })
 }
 
+/// The key of a name. One that lies in the unit itself lies there in the file too, and no relocation
+/// changes it.
+fn name(text: Option<&[u8]>, start: usize, around: &Around<'_>) -> StrKey {
+    let inside = text.filter(|text| text.len() > StrKey::INLINE_MAX);
+    match inside.and_then(|text| within(around.unit, text)) {
+        Some(offset) => StrKey::in_debug_info(start as u64 + offset),
+        None => StrKey::of(text, around.sections),
+    }
+}
+
 /// Adds the variables of a unit that are encoded, of those at `candidates`.
 pub(crate) fn add(
     candidates: &[u32],
     memory: &Memory,
     lane: &mut Lane,
-    unit: u32,
+    (unit, start): (u32, usize),
     around: &Around<'_>,
     sections: &variables::Sections<'_>,
     features: &Features,
 ) -> Result<(), Uncommon> {
     for &at in candidates {
         let header = around.header;
-        let die = read(around, header.start as u64 + u64::from(at))?;
+        let die = read(around, u64::from(at))?;
         let value = die.attrs.location.ok_or(Uncommon)?;
         let bases = attrs::Bases::default();
         let address = crate::dwarf::location::address(value, around.sections, header, &bases);
@@ -102,7 +113,7 @@ pub(crate) fn add(
         // What is refused, the general way refuses in its words.
         let found = sections.place(address, &declared, features, size).map_err(|_| Uncommon)?;
         let (Some(found), Some(ty)) = (found, ty) else { continue };
-        let order = u32::try_from(ty - header.start as u64).map_err(|_| Uncommon)?;
+        let order = u32::try_from(ty).map_err(|_| Uncommon)?;
         let key = memory.get(order);
         if key & Key::REAL == 0 {
             return Err(Uncommon);
@@ -110,7 +121,7 @@ pub(crate) fn add(
         lane.variables.push(Variable {
             unit,
             index: at,
-            name: StrKey::of(text, around.sections),
+            name: name(text, start, around),
             target: Key(key & !Key::MARK),
             target_order: order,
             linkage: if said.attrs.external { linkage::GLOBAL } else { linkage::STATIC },
@@ -173,7 +184,7 @@ fn elements(around: &Around<'_>, array: &Die<'_>) -> Option<u64> {
     if !array.has_children {
         return Some(1);
     }
-    while *around.sections.info.get(next)? != 0 {
+    while *around.unit.get(next)? != 0 {
         let child = read(around, next as u64).ok()?;
         next = child.next;
         if child.tag != tag::SUBRANGE_TYPE || child.has_children {
