@@ -58,6 +58,7 @@ impl<'a> Plan<'a> {
             registers,
             type_tags: options.features.type_tag,
             decl_tags: options.features.decl_tag,
+            gnu_annotations: options.features.gnu_annotation,
             kabi_prefix: options.kabi_prefix.as_deref(),
             lang_exclude: &options.lang_exclude,
         };

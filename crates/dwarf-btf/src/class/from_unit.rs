@@ -383,7 +383,8 @@ fn composite_kind(union: bool) -> Kind {
 /// Where each type is in the order of its unit: its offset, as the fast walk has it, or its number
 /// when the order of entries is not that of ids.
 fn orders(unit: &Unit<'_>, start: usize) -> Result<Vec<u32>, NoClasses> {
-    let ascending = unit.types.is_sorted_by_key(|ty| ty.offset);
+    // Annotations of GCC's are copied for each type that refers to them.
+    let ascending = unit.types.is_sorted_by(|a, b| a.offset < b.offset);
     let order = |(id, ty): (CoreId, &UnitType<'_>)| match ascending {
         true => u32::try_from(ty.offset.0 - start as u64).map_err(|_| NoClasses::Serial),
         false => Ok(id.0),

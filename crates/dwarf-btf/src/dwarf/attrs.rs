@@ -40,6 +40,11 @@ pub(crate) struct Attrs<'a> {
     pub(crate) str_offsets_base: Option<Value<'a>>,
     pub(crate) addr_base: Option<Value<'a>>,
     pub(crate) loclists_base: Option<Value<'a>>,
+    pub(crate) gnu_annotation: Option<Value<'a>>,
+    pub(crate) low_pc: Option<Value<'a>>,
+    pub(crate) inline: Option<Value<'a>>,
+    pub(crate) calling_convention: Option<Value<'a>>,
+    pub(crate) producer: Option<Value<'a>>,
 }
 
 impl<'a> Attrs<'a> {
@@ -73,6 +78,11 @@ impl<'a> Attrs<'a> {
                 at::STR_OFFSETS_BASE => &mut attrs.str_offsets_base,
                 at::ADDR_BASE | at::GNU_ADDR_BASE => &mut attrs.addr_base,
                 at::LOCLISTS_BASE => &mut attrs.loclists_base,
+                at::GNU_ANNOTATION => &mut attrs.gnu_annotation,
+                at::LOW_PC => &mut attrs.low_pc,
+                at::INLINE => &mut attrs.inline,
+                at::CALLING_CONVENTION => &mut attrs.calling_convention,
+                at::PRODUCER => &mut attrs.producer,
                 // Only whether they are there counts.
                 at::EXTERNAL => {
                     attrs.external = true;

@@ -3,6 +3,8 @@
 //! Which entries are looked into, and what they count as, differs by where they lie: see
 //! [`Scope`]. What a place has no use for is stepped over with everything inside.
 
+mod annotations;
+
 use std::ops::Range;
 
 use crate::dwarf::abbrev::{Abbrev, Abbrevs};
@@ -33,6 +35,8 @@ pub(crate) struct Context<'a> {
     pub(crate) registers: &'static [u8],
     pub(crate) type_tags: bool,
     pub(crate) decl_tags: bool,
+    /// Attributes as GCC says them count too.
+    pub(crate) gnu_annotations: bool,
     /// Names that begin with it become it.
     pub(crate) kabi_prefix: Option<&'a [u8]>,
     pub(crate) lang_exclude: &'a [u16],
@@ -200,7 +204,9 @@ impl<'u, 'a> Loader<'u, 'a> {
                 owner.varargs = true;
             }
             (tag::MEMBER | tag::INHERITANCE, Scope::Aggregate) => return self.member(die, owner),
-            (tag::LLVM_ANNOTATION, Scope::Aggregate | Scope::Function { owner: true }) => {
+            (found, Scope::Aggregate | Scope::Function { owner: true })
+                if self.is_annotation(found) =>
+            {
                 self.annotation(&die, "btf_decl_tag", -1, &mut owner.annotations);
             }
             (tag::LEXICAL_BLOCK, Scope::Function { .. } | Scope::Inlined) if die.has_children => {
@@ -325,89 +331,15 @@ impl<'u, 'a> Loader<'u, 'a> {
         self.plain(die, Shape::Unsupported { what }, None)
     }
 
-    /// The value of an attribute of that name, appended when it is asked for.
-    fn annotation(&self, die: &Die<'a>, kind: &str, component: i32, to: &mut Vec<Annotation<'a>>) {
-        if !self.context.decl_tags || self.name(&die.attrs) != Some(kind.as_bytes()) {
-            return;
-        }
-        if let Some(value) = self.annotation_value(die) {
-            to.push(Annotation { value, component });
-        }
-    }
-
-    fn annotation_value(&self, die: &Die<'a>) -> Option<&'a [u8]> {
-        attrs::string(die.attrs.const_value, self.context.sections, self.header, &self.bases)
-    }
-
-    /// The attributes inside an entry that has no other children that count.
-    fn annotations_inside(
-        &mut self,
-        die: &Die<'a>,
-        component: i32,
-        to: &mut Vec<Annotation<'a>>,
-    ) -> Result<(), EncodeError> {
-        if !die.has_children {
-            return Ok(());
-        }
-        while let Some(child) = self.next()? {
-            if child.tag == tag::LLVM_ANNOTATION {
-                self.annotation(&child, "btf_decl_tag", component, to);
-            }
-            self.skip_children(&child)?;
-        }
-        Ok(())
-    }
-
-    fn annotated(&mut self, die: &Die<'a>) -> Result<Range<u32>, EncodeError> {
-        let mut annotations = Vec::new();
-        self.annotations_inside(die, -1, &mut annotations)?;
-        Ok(self.keep(annotations))
-    }
-
-    fn keep(&mut self, annotations: Vec<Annotation<'a>>) -> Range<u32> {
-        let start = self.unit.annotations.len() as u32;
-        self.unit.annotations.extend(annotations);
-        start..self.unit.annotations.len() as u32
-    }
-
-    /// A pointer, and in front of it the attributes of what it points to: the last one is next to
-    /// the pointer.
-    fn pointer(&mut self, die: Die<'a>, target: Option<DieOffset>) -> Result<(), EncodeError> {
-        let mut tags = Vec::new();
-        if die.has_children {
-            while let Some(child) = self.next()? {
-                let is_tag = child.tag == tag::LLVM_ANNOTATION
-                    && self.context.type_tags
-                    && self.name(&child.attrs) == Some(b"btf_type_tag");
-                if is_tag && let Some(value) = self.annotation_value(&child) {
-                    let id = self.push(&child, Shape::TypeTag { value }, None, 0..0);
-                    tags.push(id);
-                }
-                self.skip_children(&child)?;
-            }
-        }
-        // Each refers to the one before it, and the first to what the pointer would.
-        let (last, mut before) = (tags.last().copied(), None);
-        for id in tags {
-            let ty = &mut self.unit.types[id.0 as usize - 1];
-            ty.name = None;
-            match before.replace(id) {
-                Some(before) => ty.target_id = before,
-                None => ty.target = target,
-            }
-        }
-        let id = self.push(&die, Shape::Pointer, if last.is_some() { None } else { target }, 0..0);
-        if let Some(last) = last {
-            self.unit.types[id.0 as usize - 1].target_id = last;
-        }
-        Ok(())
-    }
-
     fn aggregate(&mut self, die: Die<'a>, declared: bool) -> Result<(), EncodeError> {
         let union = die.tag == tag::UNION_TYPE;
         let mut owner = Owner { union, ..Owner::default() };
         if die.has_children {
             self.children(Scope::Aggregate, &mut owner)?;
+        }
+        // Of unions the reference does not look at those.
+        if !union {
+            self.annotations_behind(&die, -1, &mut owner.annotations)?;
         }
         let Owner { members, annotations, .. } = owner;
         let start = self.unit.members.len() as u32;
@@ -455,7 +387,8 @@ impl<'u, 'a> Loader<'u, 'a> {
         }
         let component = owner.members.len() as i32;
         owner.members.push(member);
-        self.annotations_inside(&die, component, &mut owner.annotations)
+        self.annotations_inside(&die, component, &mut owner.annotations)?;
+        self.annotations_behind(&die, component, &mut owner.annotations)
     }
 
     fn enumeration(&mut self, die: Die<'a>) -> Result<(), EncodeError> {
@@ -557,7 +490,8 @@ impl<'u, 'a> Loader<'u, 'a> {
         }
         owner.params.push((die.offset, param));
         if scope == (Scope::Function { owner: true }) {
-            return self.annotations_inside(&die, index as i32, &mut owner.annotations);
+            self.annotations_inside(&die, index as i32, &mut owner.annotations)?;
+            return self.annotations_behind(&die, index as i32, &mut owner.annotations);
         }
         self.skip_children(&die)
     }
@@ -577,6 +511,7 @@ impl<'u, 'a> Loader<'u, 'a> {
         if die.has_children {
             self.children(Scope::Function { owner: true }, &mut owner)?;
         }
+        self.annotations_behind(&die, -1, &mut owner.annotations)?;
         let attrs = &die.attrs;
         let function = Function {
             offset: die.offset,
