@@ -10,6 +10,7 @@ use crate::elf::{kfuncs, notes};
 use crate::error::EncodeError;
 use crate::machine;
 use crate::options::Options;
+use crate::signature::analysis::Convention;
 use crate::unit::load::Context;
 
 /// A file, its units and its functions.
@@ -47,7 +48,8 @@ impl<'a> Plan<'a> {
             let what = "it has no .symtab, which says what its functions are";
             return Err(EncodeError::Elf(what.to_owned()));
         };
-        let mut functions = ElfFunctions::collect(|see| symbols.for_each(see));
+        let true_signature = options.features.true_signature;
+        let mut functions = ElfFunctions::collect(true_signature, |see| symbols.for_each(see));
         if options.features.decl_tag_kfuncs {
             kfuncs::mark(image, &mut functions)?;
         }
@@ -59,6 +61,11 @@ impl<'a> Plan<'a> {
             type_tags: options.features.type_tag,
             decl_tags: options.features.decl_tag,
             gnu_annotations: options.features.gnu_annotation,
+            true_signature: options.features.true_signature.then(|| Convention {
+                registers,
+                count: register_params,
+                pairs: machine::has_pairs(image.machine),
+            }),
             kabi_prefix: options.kabi_prefix.as_deref(),
             lang_exclude: &options.lang_exclude,
         };

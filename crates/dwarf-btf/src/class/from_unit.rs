@@ -1,5 +1,7 @@
 //! From a unit's tables to classes: the general way, for units that the fast walk leaves.
 
+use std::borrow::Cow;
+
 use kmill_btf::Kind;
 use kmill_btf::format::linkage;
 
@@ -413,7 +415,7 @@ pub(crate) fn add(
         lane.table.confusing.extend(keys.graph()?.confusing(number, &suspects));
     }
     tags(lane, number, unit, &keys);
-    states(lane, number, unit, &keys, address_size, around);
+    states(lane, number, unit, &keys, address_size, around)?;
     variables(lane, number, unit, &keys, address_size, around)
 }
 
@@ -426,10 +428,10 @@ pub(crate) fn again(
 ) -> Result<Again, NoClasses> {
     let keys = Keys::new(unit, start, around)?;
     let function = |function: &Function<'_>| {
-        let params = unit.params(&function.params).iter();
+        let params = unit.shown(&function.params);
         FunctionNodes {
             result: node(function.target_id),
-            params: params.map(|param| node(param.target_id)).collect(),
+            params: params.map(|(_, target_id)| node(target_id)).collect(),
         }
     };
     let functions = (0..).zip(&unit.functions);
@@ -474,7 +476,7 @@ fn states(
     keys: &Keys<'_, '_>,
     address_size: u8,
     around: &Around<'_>,
-) {
+) -> Result<(), NoClasses> {
     let mut words = Vec::new();
     for (index, function) in unit.functions.iter().enumerate() {
         let params = unit.params(&function.params);
@@ -483,9 +485,15 @@ fn states(
         }
         let Some(id) = function.name.and_then(|name| around.functions.find(name)) else { continue };
         words.clear();
-        let params =
-            params.iter().map(|param| (keys.string(param.name), keys.key(param.target_id)));
-        words.extend(params);
+        for (name, target_id) in unit.shown(&function.params) {
+            let name = match name {
+                None => StrKey::NONE,
+                Some(Cow::Borrowed(name)) => keys.string(Some(name)),
+                // Made of two names: it lies nowhere.
+                Some(Cow::Owned(_)) => return Err(NoClasses::Serial),
+            };
+            words.push((name, keys.key(target_id)));
+        }
         if function.varargs {
             words.push((StrKey::NONE, Key::VOID));
         }
@@ -499,11 +507,13 @@ fn states(
                 result: keys.key(function.target_id),
                 unexpected_register: function.unexpected_register,
                 uncertain_location: uncertain,
+                standing: around.functions.standing(id, unit.signatures.functions.get(index)),
                 params: &words,
                 annotations: &annotations(unit, &function.annotations, keys),
             },
         );
     }
+    Ok(())
 }
 
 fn variables(

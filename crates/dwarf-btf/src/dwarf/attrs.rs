@@ -164,6 +164,34 @@ pub(crate) fn string<'a>(
     }
 }
 
+/// The address of that number in the unit's part of `.debug_addr`.
+pub(crate) fn indexed_address(
+    index: u64,
+    sections: &Sections<'_>,
+    unit: &UnitHeader,
+    bases: &Bases,
+) -> Option<u64> {
+    let size = unit.encoding.address_size;
+    let place = index.checked_mul(u64::from(size))?.checked_add(bases.addr)?;
+    let mut table = Cursor::new(&sections.addr, usize::try_from(place).ok()?, sections.endian);
+    let address = table.sized(size);
+    if table.overran() { None } else { Some(address) }
+}
+
+/// An address, when there is one.
+pub(crate) fn address(
+    value: Option<Value<'_>>,
+    sections: &Sections<'_>,
+    unit: &UnitHeader,
+    bases: &Bases,
+) -> Option<u64> {
+    match value? {
+        Value::Address(address) => Some(address),
+        Value::AddressIndex(index) => indexed_address(index, sections, unit, bases),
+        _ => None,
+    }
+}
+
 /// The entry that an attribute refers to.
 pub(crate) fn reference(value: Option<Value<'_>>) -> Option<u64> {
     match value {

@@ -158,14 +158,26 @@ pub(crate) mod ate {
 pub(crate) mod op {
     pub(crate) const ADDR: u8 = 0x03;
     pub(crate) const CONSTU: u8 = 0x10;
+    pub(crate) const CONSTS: u8 = 0x11;
     pub(crate) const PLUS_UCONST: u8 = 0x23;
+    pub(crate) const LIT0: u8 = 0x30;
+    pub(crate) const LIT31: u8 = 0x4f;
     pub(crate) const REG0: u8 = 0x50;
     pub(crate) const REG31: u8 = 0x6f;
+    pub(crate) const BREG0: u8 = 0x70;
+    pub(crate) const BREG31: u8 = 0x8f;
+    pub(crate) const FBREG: u8 = 0x91;
+    pub(crate) const PIECE: u8 = 0x93;
     pub(crate) const STACK_VALUE: u8 = 0x9f;
     pub(crate) const ADDRX: u8 = 0xa1;
     pub(crate) const ENTRY_VALUE: u8 = 0xa3;
     pub(crate) const GNU_ENTRY_VALUE: u8 = 0xf3;
     pub(crate) const GNU_ADDR_INDEX: u8 = 0xfb;
+}
+
+/// Calling conventions (table 7.18).
+pub(crate) mod cc {
+    pub(crate) const NOCALL: u64 = 0x03;
 }
 
 /// Languages (table 7.17).

@@ -9,5 +9,6 @@ pub(crate) mod constants;
 pub(crate) mod cursor;
 pub(crate) mod form;
 pub(crate) mod location;
+pub(crate) mod passing;
 pub(crate) mod sections;
 pub(crate) mod unit;

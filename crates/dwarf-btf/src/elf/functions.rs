@@ -11,6 +11,8 @@ use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
 use crate::elf::image::Symbol;
+use crate::signature::choice::{Standing, Symbols};
+use crate::signature::facts::FunctionFacts;
 
 /// `STT_FUNC`.
 const FUNC: u8 = 2;
@@ -36,12 +38,16 @@ pub(crate) struct ElfFunction<'a> {
 pub(crate) struct ElfFunctions<'a> {
     pub(crate) all: Vec<ElfFunction<'a>>,
     by_name: HashTable<u32>,
+    /// Their symbols by address, when the signatures that the compiler has left count.
+    pub(crate) symbols: Option<Symbols<'a>>,
 }
 
 impl<'a> ElfFunctions<'a> {
-    /// Those of a table. `each` gives its symbols, one after another.
-    pub(crate) fn collect(each: impl FnOnce(&mut dyn FnMut(Symbol<'a>))) -> Self {
+    /// Those of a table. `each` gives its symbols, one after another; they are kept by address on
+    /// demand.
+    pub(crate) fn collect(by_address: bool, each: impl FnOnce(&mut dyn FnMut(Symbol<'a>))) -> Self {
         let mut functions = ElfFunctions::default();
+        functions.symbols = by_address.then(Symbols::default);
         each(&mut |symbol| {
             if symbol.kind != FUNC {
                 return;
@@ -52,7 +58,11 @@ impl<'a> ElfFunctions<'a> {
             if end.is_some() && (part(b".cold") || part(b".part")) {
                 return;
             }
-            functions.add(&symbol.name[..end.unwrap_or(symbol.name.len())], symbol.value);
+            let name = &symbol.name[..end.unwrap_or(symbol.name.len())];
+            let id = functions.add(name, symbol.value);
+            if let Some(symbols) = &mut functions.symbols {
+                symbols.add(id, symbol.name, symbol.value);
+            }
         });
         // The reference decides this when the next name comes, and behind the last comes none.
         if let Some(last) = functions.all.iter_mut().max_by_key(|function| function.name) {
@@ -61,8 +71,8 @@ impl<'a> ElfFunctions<'a> {
         functions
     }
 
-    fn add(&mut self, name: &'a [u8], address: u64) {
-        let ElfFunctions { all, by_name } = self;
+    fn add(&mut self, name: &'a [u8], address: u64) -> FunctionId {
+        let ElfFunctions { all, by_name, .. } = self;
         let next = all.len() as u32;
         let found = by_name.entry(
             hash(name),
@@ -73,12 +83,15 @@ impl<'a> ElfFunctions<'a> {
             Entry::Vacant(place) => {
                 place.insert(next);
                 all.push(ElfFunction { name, ambiguous: false, address, kfunc: None });
+                FunctionId(next)
             }
             Entry::Occupied(place) => {
                 // Neighbours that differ, a first address of 0 left aside.
-                let function = &mut all[*place.get() as usize];
+                let id = FunctionId(*place.get());
+                let function = &mut all[id.0 as usize];
                 function.ambiguous |= function.address != 0 && function.address != address;
                 function.address = address;
+                id
             }
         }
     }
@@ -86,6 +99,14 @@ impl<'a> ElfFunctions<'a> {
     pub(crate) fn find(&self, name: &[u8]) -> Option<FunctionId> {
         let found = self.by_name.find(hash(name), |index| self.all[*index as usize].name == name);
         found.copied().map(FunctionId)
+    }
+
+    /// Where a state of a function stands; nowhere in particular unless that is asked for.
+    pub(crate) fn standing(&self, id: FunctionId, facts: Option<&FunctionFacts>) -> Standing {
+        match (&self.symbols, facts) {
+            (Some(symbols), Some(facts)) => symbols.standing(id, facts),
+            _ => Standing::default(),
+        }
     }
 
     pub(crate) fn get(&self, id: FunctionId) -> &ElfFunction<'a> {
@@ -131,7 +152,7 @@ mod tests {
                 size: 1,
             })
             .collect();
-        let functions = ElfFunctions::collect(|see| symbols.into_iter().for_each(see));
+        let functions = ElfFunctions::collect(false, |see| symbols.into_iter().for_each(see));
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         functions.all.iter().map(|function| (text(function.name), function.ambiguous)).collect()
     }

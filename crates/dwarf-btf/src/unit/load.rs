@@ -16,6 +16,8 @@ use crate::dwarf::location::{self, Arrival};
 use crate::dwarf::sections::Sections;
 use crate::dwarf::unit::UnitHeader;
 use crate::error::{EncodeError, Place};
+use crate::signature::analysis::Convention;
+use crate::signature::facts::{FunctionFacts, ParameterFacts};
 use crate::unit::model::{
     Annotation, CoreId, DieOffset, Entry, Enumerator, Function, Member, Parameter, Shape, Unit,
     UnitType, Variable,
@@ -37,6 +39,8 @@ pub(crate) struct Context<'a> {
     pub(crate) decl_tags: bool,
     /// Attributes as GCC says them count too.
     pub(crate) gnu_annotations: bool,
+    /// How parameters are passed, when the signatures that the compiler has left count.
+    pub(crate) true_signature: Option<Convention>,
     /// Names that begin with it become it.
     pub(crate) kabi_prefix: Option<&'a [u8]>,
     pub(crate) lang_exclude: &'a [u16],
@@ -171,6 +175,13 @@ impl<'u, 'a> Loader<'u, 'a> {
             return Ok(UnitKind::LeftOut);
         }
         self.unit.is_rust |= language == lang::RUST;
+        // Of units that count as one, the first decides.
+        if self.unit.functions.is_empty() && self.context.true_signature.is_some() {
+            let producer =
+                attrs::string(die.attrs.producer, self.context.sections, self.header, &self.bases);
+            let llvm = producer.map(|text| memchr::memmem::find(text, b"clang").is_some());
+            self.unit.signatures.says_changes = llvm == Some(true);
+        }
         if die.has_children {
             self.children(Scope::Unit, &mut Owner::default())?;
         }
@@ -453,13 +464,18 @@ impl<'u, 'a> Loader<'u, 'a> {
         if die.has_children {
             self.children(Scope::Prototype, &mut owner)?;
         }
-        let params = self.keep_params(owner.params);
+        let params = self.keep_params(owner.params, owner.facts);
         let size = attrs::number(die.attrs.byte_size);
         self.push(&die, Shape::Prototype { params, varargs: owner.varargs, size }, target, 0..0);
         Ok(())
     }
 
-    fn keep_params(&mut self, params: Vec<(DieOffset, Parameter<'a>)>) -> Range<u32> {
+    fn keep_params(
+        &mut self,
+        params: Vec<(DieOffset, Parameter<'a>)>,
+        facts: Vec<ParameterFacts<'a>>,
+    ) -> Range<u32> {
+        self.unit.signatures.params.extend(facts);
         let start = self.unit.params.len() as u32;
         for (offset, param) in params {
             let index = self.unit.params.len() as u32;
@@ -485,7 +501,13 @@ impl<'u, 'a> Loader<'u, 'a> {
         };
         let index = owner.params.len();
         let of_function = matches!(scope, Scope::Function { .. });
-        if of_function && index < self.context.register_params {
+        if self.context.true_signature.is_some() {
+            let (sections, header) = (self.context.sections, self.header);
+            owner.facts.push(match of_function {
+                true => ParameterFacts::read(attrs, index, sections, header, &self.bases),
+                false => ParameterFacts::default(),
+            });
+        } else if of_function && index < self.context.register_params {
             param.unexpected_register = self.arrival(attrs, index) == Arrival::Unexpected;
         }
         owner.params.push((die.offset, param));
@@ -513,6 +535,11 @@ impl<'u, 'a> Loader<'u, 'a> {
         }
         self.annotations_behind(&die, -1, &mut owner.annotations)?;
         let attrs = &die.attrs;
+        if self.context.true_signature.is_some() {
+            let (sections, header) = (self.context.sections, self.header);
+            let facts = FunctionFacts::read(attrs, sections, header, &self.bases);
+            self.unit.signatures.functions.push(facts);
+        }
         let function = Function {
             offset: die.offset,
             name: self.name(attrs),
@@ -520,7 +547,7 @@ impl<'u, 'a> Loader<'u, 'a> {
             target_id: CoreId(0),
             origin: attrs::reference(attrs.abstract_origin).map(DieOffset),
             specification: attrs::reference(attrs.specification).map(DieOffset),
-            params: self.keep_params(owner.params),
+            params: self.keep_params(owner.params, owner.facts),
             varargs: owner.varargs,
             declaration: attrs.declaration.is_some(),
             unexpected_register: false,
@@ -569,6 +596,8 @@ struct Owner<'a> {
     union: bool,
     members: Vec<Member<'a>>,
     params: Vec<(DieOffset, Parameter<'a>)>,
+    /// Of the parameters, when that is asked for.
+    facts: Vec<ParameterFacts<'a>>,
     varargs: bool,
     annotations: Vec<Annotation<'a>>,
 }

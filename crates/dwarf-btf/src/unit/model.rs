@@ -3,9 +3,12 @@
 //! The order is what ids follow from. Each table is filled when an entry *ends*: what lies inside
 //! of a structure, a prototype or a function comes before it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use rustc_hash::FxHashMap;
+
+use crate::signature::facts::Signatures;
 
 /// A type's number within its unit: 1 is the first, 0 is `void`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -173,6 +176,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) entries: FxHashMap<u64, Entry>,
     /// Its compiler orders members as it likes; the encoding orders them by offset.
     pub(crate) is_rust: bool,
+    /// How functions and parameters are passed, when that is asked for.
+    pub(crate) signatures: Signatures<'a>,
 }
 
 impl<'a> Unit<'a> {
@@ -195,6 +200,18 @@ impl<'a> Unit<'a> {
 
     pub(crate) fn params(&self, range: &Range<u32>) -> &[Parameter<'a>] {
         &self.params[range.start as usize..range.end as usize]
+    }
+
+    /// The parameters of a function that its prototype has, with the names they have there.
+    pub(crate) fn shown(
+        &self,
+        range: &Range<u32>,
+    ) -> impl Iterator<Item = (Option<Cow<'a, [u8]>>, CoreId)> {
+        let shown = range.clone().filter(|index| self.signatures.shows(*index));
+        shown.map(|index| {
+            let param = &self.params[index as usize];
+            (self.signatures.name(index, param), param.target_id)
+        })
     }
 
     pub(crate) fn annotations(&self, range: &Range<u32>) -> &[Annotation<'a>] {

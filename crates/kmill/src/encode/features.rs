@@ -37,13 +37,18 @@ pub(crate) struct Wanted {
     /// There was a list: what the next one names is added.
     listed: bool,
     /// The names of [`LATER`] count.
-    pub(crate) later: bool,
+    later: bool,
 }
 
 /// What is to be said about a name that no feature has.
 pub(crate) type Unknown<'a> = &'a [u8];
 
 impl Wanted {
+    /// A kernel build's features, until there is a list; and its names may be [`LATER`] ones.
+    pub(crate) fn with_later() -> Wanted {
+        Wanted { features: Features::standard(), listed: false, later: true }
+    }
+
     /// Adds what a list names. `unknown` hears of each name that no feature has, and says whether
     /// to go on; where it says no, the rest is not looked at and the result is false.
     ///
@@ -150,7 +155,7 @@ mod tests {
     fn later_names_count_only_where_they_are_asked_for() {
         let list = b"layout,true_signature,gnu_annotation";
         assert_eq!(after(&["layout,true_signature,gnu_annotation"]).1, LATER);
-        let mut wanted = Wanted { later: true, ..Wanted::default() };
+        let mut wanted = Wanted::with_later();
         assert!(wanted.add_list(list, |_| false));
         let all = Features {
             layout: true,

@@ -6,8 +6,6 @@ use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use dwarf_btf::Features;
-
 use super::help::help;
 use super::program::PROGRAM;
 use crate::completions::{self, Shell};
@@ -117,9 +115,8 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
     let entries = entries(&SECTIONS);
     let mut parser = Parser::new(program, &entries, args, posixly_correct);
     let (mut output, mut base, mut threads, mut time) = (None, None, None, false);
-    let mut wanted = Wanted { later: true, ..Wanted::default() };
+    let mut wanted = Wanted::with_later();
     let mut lang_exclude = Vec::new();
-    wanted.features = Features::standard();
     for event in &mut parser {
         let (id, value) = match event {
             Event::Option { id, value, .. } => (id, value.unwrap_or_default()),
