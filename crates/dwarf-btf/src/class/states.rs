@@ -128,7 +128,9 @@ impl States {
         }
     }
 
-    /// Keeps a state, unless an earlier one of the function said the same.
+    /// Keeps a state, unless an earlier one of the function said the same. Of those with suffixed
+    /// symbols all are kept: the very first state is doubted for all that come, and a second one
+    /// that says the same is not.
     pub(crate) fn save(&mut self, unit: u32, new: &NewState<'_>) {
         let first = &mut self.first[new.function.0 as usize];
         let mut at = *first;
@@ -139,6 +141,7 @@ impl States {
                 && state.unexpected_register == new.unexpected_register
                 && state.uncertain_location == new.uncertain_location
                 && state.standing == new.standing
+                && !new.standing.is_suffixed()
                 && self.params(state) == new.params;
             if same && new.annotations.is_empty() && self.annotations(state).is_empty() {
                 return;

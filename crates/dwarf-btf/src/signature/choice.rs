@@ -53,6 +53,12 @@ pub(crate) struct Standing {
     reordered: bool,
 }
 
+impl Standing {
+    pub(crate) fn is_suffixed(&self) -> bool {
+        self.suffixed.is_some()
+    }
+}
+
 /// A state as the choice sees it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Candidate {
@@ -103,7 +109,7 @@ pub(crate) fn choose(
     let suffixed = candidates
         .iter()
         .zip(&doubted)
-        .position(|(candidate, doubted)| candidate.standing.suffixed.is_some() && !doubted);
+        .position(|(candidate, doubted)| candidate.standing.is_suffixed() && !doubted);
     if let Some(state) = suffixed {
         return Some(Chosen { state, suffixed: candidates[state].standing.suffixed });
     }
