@@ -8,6 +8,7 @@ use dwarf_btf::Features;
 use dwarfgen::{Die, File, Unit, Value, at, op, tag};
 use kmill_btf::Kind;
 use modgen::rng::Rng;
+use modgen::{Arch, Class, Endian};
 use support::{encoded, encoded_later};
 
 const RDI: u8 = op::REG0 + 5;
@@ -78,7 +79,11 @@ fn located(name: &str, ty: &str, location: &[u8]) -> Die {
 }
 
 fn with(symbols: &[(&str, u64)], units: impl IntoIterator<Item = Unit>) -> File {
-    let file = symbols.iter().fold(File::default(), |file, (name, at)| file.function(name, *at));
+    with_on(Arch::X86_64, symbols, units)
+}
+
+fn with_on(arch: Arch, symbols: &[(&str, u64)], units: impl IntoIterator<Item = Unit>) -> File {
+    let file = symbols.iter().fold(File::new(arch), |file, (name, at)| file.function(name, *at));
     units.into_iter().fold(file.function("zzz_last", 0x9000), File::unit)
 }
 
@@ -262,7 +267,26 @@ mod parameters {
 mod random {
     use super::*;
 
-    const REGISTERS: [u8; 7] = [RDI, RSI, RDX, op::REG0 + 2, op::REG0 + 8, op::REG0 + 9, RAX];
+    /// The registers of the first parameters, and one that is none's.
+    fn registers(arch: Arch) -> [u8; 7] {
+        match arch {
+            Arch::X86_64 => [5, 4, 1, 2, 8, 9, 0],
+            Arch::S390x => [2, 3, 4, 5, 6, 7, 8],
+            _ => [0, 1, 2, 3, 4, 5, 8],
+        }
+        .map(|number| op::REG0 + number)
+    }
+
+    /// At an address, as the machine has it.
+    fn placed(die: Die, address: u64, arch: Arch) -> Die {
+        let bytes = match arch.ident() {
+            (Class::Elf64, Endian::Little, _) => address.to_le_bytes().to_vec(),
+            (Class::Elf64, Endian::Big, _) => address.to_be_bytes().to_vec(),
+            (_, Endian::Little, _) => (address as u32).to_le_bytes().to_vec(),
+            (_, Endian::Big, _) => (address as u32).to_be_bytes().to_vec(),
+        };
+        die.attr(at::LOW_PC, Value::Raw(0x01, bytes))
+    }
     const TYPES: [&str; 8] =
         ["int", "long", "struct pair", "struct big", "struct mixed", "t", "union u", "int *"];
 
@@ -281,10 +305,11 @@ mod random {
         ]
     }
 
-    fn expression(rng: &mut Rng, place: usize) -> Vec<u8> {
-        let next = REGISTERS[place.min(6)];
-        let register = if rng.chance(2, 3) { next } else { rng.pick(&REGISTERS) };
-        let other = rng.pick(&REGISTERS);
+    fn expression(rng: &mut Rng, place: usize, arch: Arch) -> Vec<u8> {
+        let registers = registers(arch);
+        let next = registers[place.min(6)];
+        let register = if rng.chance(2, 3) { next } else { rng.pick(&registers) };
+        let other = rng.pick(&registers);
         let base = register - op::REG0 + 0x70;
         let len = rng.pick(&[1, 4, 8, 12]);
         match rng.below(16) {
@@ -303,20 +328,21 @@ mod random {
         }
     }
 
-    fn location(rng: &mut Rng, die: Die, place: usize) -> Die {
+    fn location(rng: &mut Rng, die: Die, place: usize, arch: Arch) -> Die {
         match rng.below(8) {
             0 => die,
             1 => die.number(at::CONST_VALUE, 5),
             2 => {
-                let entries = (0..rng.between(1, 3)).map(|_| expression(rng, place)).collect();
+                let entries =
+                    (0..rng.between(1, 3)).map(|_| expression(rng, place, arch)).collect();
                 die.attr(at::LOCATION, Value::List(entries))
             }
-            _ => die.expression(at::LOCATION, &expression(rng, place)),
+            _ => die.expression(at::LOCATION, &expression(rng, place, arch)),
         }
     }
 
     /// A function and perhaps its source, as another entry.
-    fn function(rng: &mut Rng, name: &str, number: usize) -> Vec<Die> {
+    fn function(rng: &mut Rng, name: &str, number: usize, arch: Arch) -> Vec<Die> {
         let address = rng.pick(&[0, 0x1000, 0x2000, 0x3000]);
         let odd = rng.chance(1, 2);
         let marked = |die: Die| if odd { die.number(at::CALLING_CONVENTION, NOCALL) } else { die };
@@ -326,10 +352,10 @@ mod random {
             let die = Die::new(tag::SUBPROGRAM).name(name).ty("int");
             let params = names.iter().map(|index| {
                 let ty = if rng.chance(1, 4) { rng.pick(&TYPES) } else { ty(*index) };
-                location(rng, param(&format!("p{index}"), ty), *index)
+                location(rng, param(&format!("p{index}"), ty), *index, arch)
             });
             let params: Vec<Die> = params.collect();
-            return vec![at_address(marked(die), address).children(params)];
+            return vec![placed(marked(die), address, arch).children(params)];
         }
         let label = |index: usize| format!("{name}{number}p{index}");
         let mut source = Die::new(tag::SUBPROGRAM).name(name).ty("int").label(&label(9));
@@ -348,10 +374,10 @@ mod random {
             .map(|(place, index)| {
                 let die =
                     Die::new(tag::FORMAL_PARAMETER).refer(at::ABSTRACT_ORIGIN, &label(*index));
-                location(rng, die, place)
+                location(rng, die, place, arch)
             })
             .collect();
-        let mut both = vec![source, at_address(instance, address).children(params)];
+        let mut both = vec![source, placed(instance, address, arch).children(params)];
         if rng.chance(1, 2) {
             both.reverse();
         }
@@ -360,6 +386,10 @@ mod random {
 
     fn file(seed: u64) -> File {
         let mut rng = Rng::new(seed);
+        let arch = match rng.chance(3, 4) {
+            true => Arch::X86_64,
+            false => rng.pick(&Arch::ALL),
+        };
         let mut symbols = Vec::new();
         for name in ["f", "g", "h"] {
             for suffix in ["", ".isra.0", ".constprop.0", ".part.0", ".llvm.5"] {
@@ -375,11 +405,11 @@ mod random {
             let mut dies = Vec::from(types());
             for number in 0..rng.between(1, 5) {
                 let name = rng.pick(&["f", "g", "h"]);
-                dies.extend(function(&mut rng, name, number));
+                dies.extend(function(&mut rng, name, number, arch));
             }
             units.push(if rng.chance(2, 3) { clang(dies) } else { gcc(dies) });
         }
-        with(&symbols, units)
+        with_on(arch, &symbols, units)
     }
 
     fn seeds() -> std::ops::Range<u64> {
