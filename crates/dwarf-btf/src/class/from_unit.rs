@@ -1,7 +1,5 @@
 //! From a unit's tables to classes: the general way, for units that the fast walk leaves.
 
-use std::borrow::Cow;
-
 use kmill_btf::Kind;
 use kmill_btf::format::linkage;
 
@@ -431,7 +429,7 @@ pub(crate) fn again(
         let params = unit.shown(&function.params);
         FunctionNodes {
             result: node(function.target_id),
-            params: params.map(|(_, target_id)| node(target_id)).collect(),
+            params: params.map(|param| node(param.target_id)).collect(),
         }
     };
     let functions = (0..).zip(&unit.functions);
@@ -485,14 +483,13 @@ fn states(
         }
         let Some(id) = function.name.and_then(|name| around.functions.find(name)) else { continue };
         words.clear();
-        for (name, target_id) in unit.shown(&function.params) {
-            let name = match name {
-                None => StrKey::NONE,
-                Some(Cow::Borrowed(name)) => keys.string(Some(name)),
-                // Made of two names: it lies nowhere.
-                Some(Cow::Owned(_)) => return Err(NoClasses::Serial),
-            };
-            words.push((name, keys.key(target_id)));
+        for param in unit.shown(&function.params) {
+            let mut name = keys.string(param.name);
+            if param.field.is_some() {
+                let joined = StrKey::joined(name, keys.string(param.field));
+                name = joined.ok_or(NoClasses::Serial)?;
+            }
+            words.push((name, keys.key(param.target_id)));
         }
         if function.varargs {
             words.push((StrKey::NONE, Key::VOID));

@@ -46,9 +46,9 @@ pub(crate) fn save(
         }
         let Some(id) = function.name.and_then(|name| functions.find(name)) else { continue };
         let mut words = Vec::with_capacity(params.len() * 2 + 2);
-        for (name, target_id) in unit.shown(&function.params) {
-            let name = stream.btf.add_string(&name.unwrap_or_default());
-            words.extend([name.0, base.id(target_id).0]);
+        for param in unit.shown(&function.params) {
+            let name = stream.btf.add_string(&param.full_name());
+            words.extend([name.0, base.id(param.target_id).0]);
         }
         if function.varargs {
             words.extend([0, 0]);

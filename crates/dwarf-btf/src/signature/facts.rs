@@ -96,27 +96,39 @@ impl ParameterFacts<'_> {
             ..ParameterFacts::default()
         }
     }
+}
 
-    /// The name in a prototype.
-    pub(crate) fn name<'n>(&self, name: &'n [u8]) -> Cow<'n, [u8]> {
-        match self.field.filter(|_| self.renamed) {
-            Some(field) => Cow::Owned([name, b"__", field.name].concat()),
-            None => Cow::Borrowed(name),
+/// A parameter as its function's prototype has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown<'a> {
+    pub(crate) name: Option<&'a [u8]>,
+    /// The member that it is called after, too.
+    pub(crate) field: Option<&'a [u8]>,
+    pub(crate) target_id: CoreId,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn full_name(&self) -> Cow<'a, [u8]> {
+        match (self.name.unwrap_or_default(), self.field) {
+            (name, None) => Cow::Borrowed(name),
+            (name, Some(field)) => Cow::Owned(joined(name, field)),
         }
     }
 }
 
-impl<'a> Signatures<'a> {
-    /// Whether a parameter is part of its function's prototype.
-    pub(crate) fn shows(&self, param: u32) -> bool {
-        self.params.get(param as usize).is_none_or(|facts| !facts.dropped)
-    }
+/// What a parameter is called of which only a member is passed.
+pub(crate) fn joined(name: &[u8], field: &[u8]) -> Vec<u8> {
+    [name, b"__", field].concat()
+}
 
-    /// The name of a parameter in a prototype.
-    pub(crate) fn name<'n>(&self, index: u32, param: &Parameter<'n>) -> Option<Cow<'n, [u8]>> {
-        let name = param.name?;
+impl<'a> Signatures<'a> {
+    /// A parameter as its function's prototype has it, if it has it.
+    pub(crate) fn show(&self, index: u32, param: &Parameter<'a>) -> Option<Shown<'a>> {
         let facts = self.params.get(index as usize);
-        Some(facts.map_or(Cow::Borrowed(name), |facts| facts.name(name)))
+        let field = facts.filter(|facts| facts.renamed).and_then(|facts| facts.field);
+        let (name, field) = (param.name, field.map(|field| field.name));
+        let dropped = facts.is_some_and(|facts| facts.dropped);
+        (!dropped).then_some(Shown { name, field, target_id: param.target_id })
     }
 
     /// An instance's parameter tells its origin what it knows; the origin's function is encoded

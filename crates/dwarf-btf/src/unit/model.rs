@@ -3,12 +3,11 @@
 //! The order is what ids follow from. Each table is filled when an entry *ends*: what lies inside
 //! of a structure, a prototype or a function comes before it.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
-use crate::signature::facts::Signatures;
+use crate::signature::facts::{Shown, Signatures};
 
 /// A type's number within its unit: 1 is the first, 0 is `void`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -202,16 +201,12 @@ impl<'a> Unit<'a> {
         &self.params[range.start as usize..range.end as usize]
     }
 
-    /// The parameters of a function that its prototype has, with the names they have there.
-    pub(crate) fn shown(
-        &self,
-        range: &Range<u32>,
-    ) -> impl Iterator<Item = (Option<Cow<'a, [u8]>>, CoreId)> {
-        let shown = range.clone().filter(|index| self.signatures.shows(*index));
-        shown.map(|index| {
-            let param = &self.params[index as usize];
-            (self.signatures.name(index, param), param.target_id)
-        })
+    /// The parameters of a function that its prototype has.
+    pub(crate) fn shown(&self, range: &Range<u32>) -> impl Iterator<Item = Shown<'a>> {
+        range
+            .clone()
+            .zip(self.params(range))
+            .filter_map(|(index, param)| self.signatures.show(index, param))
     }
 
     pub(crate) fn annotations(&self, range: &Range<u32>) -> &[Annotation<'a>] {
