@@ -61,7 +61,7 @@ fn clang(dies: impl IntoIterator<Item = Die>) -> Unit {
 }
 
 fn at_address(die: Die, address: u64) -> Die {
-    die.attr(at::LOW_PC, Value::Raw(0x01, address.to_le_bytes().to_vec()))
+    die.attr(at::LOW_PC, Value::Raw(dwarfgen::form::ADDR, address.to_le_bytes().to_vec()))
 }
 
 /// A function that the compiler has changed, at the address of `f.suffix`.
@@ -285,7 +285,7 @@ mod random {
             (_, Endian::Little, _) => (address as u32).to_le_bytes().to_vec(),
             (_, Endian::Big, _) => (address as u32).to_be_bytes().to_vec(),
         };
-        die.attr(at::LOW_PC, Value::Raw(0x01, bytes))
+        die.attr(at::LOW_PC, Value::Raw(dwarfgen::form::ADDR, bytes))
     }
     const TYPES: [&str; 8] =
         ["int", "long", "struct pair", "struct big", "struct mixed", "t", "union u", "int *"];

@@ -77,6 +77,7 @@ pub mod at {
 
 /// Forms (table 7.6).
 pub mod form {
+    pub const ADDR: u16 = 0x01;
     pub const BLOCK1: u16 = 0x0a;
     pub const DATA1: u16 = 0x0b;
     pub const DATA2: u16 = 0x05;

@@ -46,8 +46,8 @@ impl<'a> ElfFunctions<'a> {
     /// Those of a table. `each` gives its symbols, one after another; they are kept by address on
     /// demand.
     pub(crate) fn collect(by_address: bool, each: impl FnOnce(&mut dyn FnMut(Symbol<'a>))) -> Self {
-        let mut functions = ElfFunctions::default();
-        functions.symbols = by_address.then(Symbols::default);
+        let symbols = by_address.then(Symbols::default);
+        let mut functions = ElfFunctions { symbols, ..ElfFunctions::default() };
         each(&mut |symbol| {
             if symbol.kind != FUNC {
                 return;
