@@ -15,6 +15,7 @@ use crate::error::{EncodeError, Place};
 use crate::features::Features;
 use crate::serial::variables::Refused;
 use crate::serial::{functions, variables};
+use crate::signature::choice::Standing;
 use crate::unit::model::{CoreId, DieOffset, Function, Shape, Unit, UnitType};
 use crate::unit::rules::{self, Base};
 
@@ -504,7 +505,7 @@ fn states(
                 result: keys.key(function.target_id),
                 unexpected_register: function.unexpected_register,
                 uncertain_location: uncertain,
-                standing: around.functions.standing(id, unit.signatures.functions.get(index)),
+                standing: Standing::of(around.functions, id, unit.signatures.functions.get(index)),
                 params: &words,
                 annotations: &annotations(unit, &function.annotations, keys),
             },

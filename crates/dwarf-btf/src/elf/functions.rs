@@ -8,11 +8,9 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::elf::image::Symbol;
-use crate::signature::choice::{Standing, Symbols};
-use crate::signature::facts::FunctionFacts;
 
 /// `STT_FUNC`.
 const FUNC: u8 = 2;
@@ -101,14 +99,6 @@ impl<'a> ElfFunctions<'a> {
         found.copied().map(FunctionId)
     }
 
-    /// Where a state of a function stands; nowhere in particular unless that is asked for.
-    pub(crate) fn standing(&self, id: FunctionId, facts: Option<&FunctionFacts>) -> Standing {
-        match (&self.symbols, facts) {
-            (Some(symbols), Some(facts)) => symbols.standing(id, facts),
-            _ => Standing::default(),
-        }
-    }
-
     pub(crate) fn get(&self, id: FunctionId) -> &ElfFunction<'a> {
         &self.all[id.0 as usize]
     }
@@ -130,6 +120,37 @@ impl<'a> ElfFunctions<'a> {
         for (place, (_, id)) in ids.iter_mut().zip(order) {
             *place = id;
         }
+    }
+}
+
+/// A symbol with a suffix, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SuffixedId(pub(crate) u32);
+
+/// The symbols of functions by address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Symbols<'a> {
+    /// For each function and address of one of its symbols, the first with a suffix.
+    at: FxHashMap<(FunctionId, u64), Option<SuffixedId>>,
+    suffixed: Vec<&'a [u8]>,
+}
+
+impl<'a> Symbols<'a> {
+    fn add(&mut self, function: FunctionId, name: &'a [u8], address: u64) {
+        let place = self.at.entry((function, address)).or_default();
+        if place.is_none() && memchr::memchr(b'.', name).is_some() {
+            *place = Some(SuffixedId(self.suffixed.len() as u32));
+            self.suffixed.push(name);
+        }
+    }
+
+    /// Whether a function has a symbol at an address, and which is the first with a suffix there.
+    pub(crate) fn at(&self, function: FunctionId, address: u64) -> Option<Option<SuffixedId>> {
+        self.at.get(&(function, address)).copied()
+    }
+
+    pub(crate) fn name(&self, id: SuffixedId) -> &'a [u8] {
+        self.suffixed.get(id.0 as usize).copied().unwrap_or_default()
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn save(
             annotations: annotations.collect(),
             unexpected_register: function.unexpected_register,
             uncertain_location: is_uncertain(unit, function, register_params, address_size),
-            standing: functions.standing(id, unit.signatures.functions.get(index)),
+            standing: Standing::of(functions, id, unit.signatures.functions.get(index)),
         });
     }
 }

@@ -1,47 +1,8 @@
 //! Which of the states of a function is encoded, and under which name, when the signatures that the
 //! compiler has left are asked for.
 
-use rustc_hash::FxHashMap;
-
-use crate::elf::functions::FunctionId;
+use crate::elf::functions::{ElfFunctions, FunctionId, SuffixedId};
 use crate::signature::facts::FunctionFacts;
-
-/// A symbol with a suffix, by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SuffixedId(u32);
-
-/// The symbols of functions by address.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Symbols<'a> {
-    /// For each function and address of one of its symbols, the first with a suffix.
-    at: FxHashMap<(FunctionId, u64), Option<SuffixedId>>,
-    suffixed: Vec<&'a [u8]>,
-}
-
-impl<'a> Symbols<'a> {
-    /// A symbol of a function.
-    pub(crate) fn add(&mut self, function: FunctionId, name: &'a [u8], address: u64) {
-        let place = self.at.entry((function, address)).or_default();
-        if place.is_none() && memchr::memchr(b'.', name).is_some() {
-            *place = Some(SuffixedId(self.suffixed.len() as u32));
-            self.suffixed.push(name);
-        }
-    }
-
-    pub(crate) fn name(&self, id: SuffixedId) -> &'a [u8] {
-        self.suffixed.get(id.0 as usize).copied().unwrap_or_default()
-    }
-
-    /// Where a state of a function stands.
-    pub(crate) fn standing(&self, function: FunctionId, facts: &FunctionFacts) -> Standing {
-        let found = self.at.get(&(function, facts.address));
-        Standing {
-            has_symbol: found.is_some(),
-            suffixed: found.copied().flatten().filter(|_| facts.address != 0),
-            reordered: facts.reordered,
-        }
-    }
-}
 
 /// What decides about a state besides its types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +15,23 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
+    /// That of a function's state; nowhere in particular unless that is asked for.
+    pub(crate) fn of(
+        functions: &ElfFunctions<'_>,
+        function: FunctionId,
+        facts: Option<&FunctionFacts>,
+    ) -> Standing {
+        let (Some(symbols), Some(facts)) = (&functions.symbols, facts) else {
+            return Standing::default();
+        };
+        let found = symbols.at(function, facts.address);
+        Standing {
+            has_symbol: found.is_some(),
+            suffixed: found.flatten().filter(|_| facts.address != 0),
+            reordered: facts.reordered,
+        }
+    }
+
     pub(crate) fn is_suffixed(&self) -> bool {
         self.suffixed.is_some()
     }

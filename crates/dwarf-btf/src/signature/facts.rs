@@ -8,7 +8,7 @@ use crate::dwarf::constants::cc;
 use crate::dwarf::passing::{self, Passing};
 use crate::dwarf::sections::Sections;
 use crate::dwarf::unit::UnitHeader;
-use crate::unit::model::{CoreId, Parameter};
+use crate::unit::ids::CoreId;
 
 /// The facts of a unit.
 #[derive(Clone, Debug, Default)]
@@ -123,12 +123,17 @@ pub(crate) fn joined(name: &[u8], field: &[u8]) -> Vec<u8> {
 
 impl<'a> Signatures<'a> {
     /// A parameter as its function's prototype has it, if it has it.
-    pub(crate) fn show(&self, index: u32, param: &Parameter<'a>) -> Option<Shown<'a>> {
+    pub(crate) fn show(
+        &self,
+        index: u32,
+        name: Option<&'a [u8]>,
+        target_id: CoreId,
+    ) -> Option<Shown<'a>> {
         let facts = self.params.get(index as usize);
         let field = facts.filter(|facts| facts.renamed).and_then(|facts| facts.field);
-        let (name, field) = (param.name, field.map(|field| field.name));
+        let field = field.map(|field| field.name);
         let dropped = facts.is_some_and(|facts| facts.dropped);
-        (!dropped).then_some(Shown { name, field, target_id: param.target_id })
+        (!dropped).then_some(Shown { name, field, target_id })
     }
 
     /// An instance's parameter tells its origin what it knows; the origin's function is encoded

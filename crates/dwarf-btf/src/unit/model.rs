@@ -8,14 +8,7 @@ use std::ops::Range;
 use rustc_hash::FxHashMap;
 
 use crate::signature::facts::{Shown, Signatures};
-
-/// A type's number within its unit: 1 is the first, 0 is `void`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CoreId(pub(crate) u32);
-
-/// The place of an entry in `.debug_info`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct DieOffset(pub(crate) u64);
+pub(crate) use crate::unit::ids::{CoreId, DieOffset};
 
 /// What a type is.
 #[derive(Clone, Debug)]
@@ -206,7 +199,7 @@ impl<'a> Unit<'a> {
         range
             .clone()
             .zip(self.params(range))
-            .filter_map(|(index, param)| self.signatures.show(index, param))
+            .filter_map(|(index, param)| self.signatures.show(index, param.name, param.target_id))
     }
 
     pub(crate) fn annotations(&self, range: &Range<u32>) -> &[Annotation<'a>] {
