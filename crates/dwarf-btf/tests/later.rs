@@ -163,3 +163,72 @@ mod annotations {
         assert_eq!(types(&found).len(), 5);
     }
 }
+
+/// Random lists of both makes: the paths agree with each other, and with pahole where there is one.
+mod random_annotations {
+    use super::*;
+    use modgen::rng::Rng;
+
+    const LISTS: usize = 6;
+
+    fn kind(rng: &mut Rng) -> &'static str {
+        rng.pick(&["btf_type_tag", "btf_type_tag", "btf_decl_tag", "other"])
+    }
+
+    /// What an entry may have of attributes, said in both ways.
+    fn decorated(rng: &mut Rng, die: Die) -> Die {
+        let inside: Vec<Die> = (0..rng.pick(&[0, 0, 0, 1, 2]))
+            .map(|index| {
+                let mut die = Die::annotation(kind(rng), &format!("inside{index}"));
+                die.tag = rng.pick(&[tag::LLVM_ANNOTATION, tag::GNU_ANNOTATION]);
+                die
+            })
+            .collect();
+        let die = match rng.chance(1, 2) {
+            true => die.refer(at::GNU_ANNOTATION, &format!("list{}", rng.below(LISTS))),
+            false => die,
+        };
+        die.children(inside)
+    }
+
+    fn unit(rng: &mut Rng) -> Unit {
+        let mut dies = vec![Die::int()];
+        let member = |rng: &mut Rng, name: &str, place| {
+            let die = Die::new(tag::MEMBER).name(name).ty("int");
+            decorated(rng, die.number(at::DATA_MEMBER_LOCATION, place))
+        };
+        let members = [member(rng, "a", 0), member(rng, "b", 4)];
+        dies.push(decorated(rng, Die::structure("s", 8)).children(members));
+        let member = Die::new(tag::MEMBER).name("x").ty("int");
+        dies.push(decorated(rng, Die::union("u", 4)).child(decorated(rng, member)));
+        dies.push(decorated(rng, Die::typedef("t", "int")));
+        for target in ["int", "struct s", "t", "void"] {
+            dies.push(decorated(rng, Die::pointer(target)));
+        }
+        let param = Die::new(tag::FORMAL_PARAMETER).name("x").ty("struct s *");
+        dies.push(decorated(rng, Die::function("f", "int")).child(decorated(rng, param)));
+        // Lists share their ends, and lie before and behind what refers to them.
+        for index in 0..LISTS {
+            let mut die = Die::annotation(kind(rng), &format!("value{}", rng.below(3)));
+            die.tag = tag::GNU_ANNOTATION;
+            if index > 0 && rng.chance(2, 3) {
+                die = die.refer(at::GNU_ANNOTATION, &format!("list{}", rng.below(index)));
+            }
+            let place = rng.below(dies.len() + 1);
+            dies.insert(place, die.label(&format!("list{index}")));
+        }
+        Unit::new(5).children(dies)
+    }
+
+    #[test]
+    fn all_paths_agree_on_attributes_of_both_makes() {
+        let features = Features { gnu_annotation: true, ..Features::standard() };
+        for seed in 0..500 {
+            let mut rng = Rng::new(seed);
+            let file = File::default().function("f", 0x1000).function("zzz", 0x2000);
+            let file = file.unit(unit(&mut rng)).unit(unit(&mut rng));
+            let found = std::panic::catch_unwind(|| encoded_later(&file, features.clone()));
+            assert!(found.is_ok(), "seed {seed}");
+        }
+    }
+}

@@ -42,7 +42,7 @@ const FLAGS: &[Flag<Id>] = &[
         "Encode only what this BTF does not have, and refer to it. The file is an ELF file with BTF, or holds BTF alone.",
     ),
     Flag::new(Id::Features, &["btf-features"]).takes("LIST", Value::Text).says(
-        "what parts of BTF to make",
+        "parts of BTF; also layout, true_signature, gnu_annotation",
         "Make only the parts of BTF that this list names, separated by commas. \"default\" stands \
          for the nine features of a kernel build, and is the default; a list that begins with \
          \"+\" adds to these. Further lists add what they name. Besides the features of pahole \
