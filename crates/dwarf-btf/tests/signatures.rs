@@ -5,7 +5,7 @@
 mod support;
 
 use dwarf_btf::Features;
-use dwarfgen::{Die, File, Unit, Value, at, op, tag};
+use dwarfgen::{Die, File, RefForm, Unit, Value, at, op, tag};
 use kmill_btf::Kind;
 use modgen::rng::Rng;
 use modgen::{Arch, Class, Endian};
@@ -401,13 +401,16 @@ mod random {
         let symbols: Vec<(&str, u64)> =
             symbols.iter().map(|(name, at)| (name.as_str(), *at)).collect();
         let mut units = Vec::new();
+        // References across units, or their form, make all units one.
+        let merged = rng.chance(1, 5);
         for _ in 0..rng.between(1, 3) {
             let mut dies = Vec::from(types());
             for number in 0..rng.between(1, 5) {
                 let name = rng.pick(&["f", "g", "h"]);
                 dies.extend(function(&mut rng, name, number, arch));
             }
-            units.push(if rng.chance(2, 3) { clang(dies) } else { gcc(dies) });
+            let unit = if rng.chance(2, 3) { clang(dies) } else { gcc(dies) };
+            units.push(if merged { unit.refs(RefForm::Addr) } else { unit });
         }
         with_on(arch, &symbols, units)
     }

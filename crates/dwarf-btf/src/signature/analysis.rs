@@ -126,7 +126,7 @@ pub(crate) fn function(
     let mut walk = Walk {
         convention,
         address_size,
-        says_changes: unit.signatures.says_changes,
+        says_changes: unit.signatures.says_changes == Some(true),
         changed,
         next: 0,
     };
@@ -153,7 +153,7 @@ pub(crate) fn function(
 /// source; for an instance, its origin says it.
 fn is_changed(unit: &Unit<'_>, index: usize, function: &Function<'_>) -> bool {
     let facts = &unit.signatures.functions;
-    if !unit.signatures.says_changes || facts[index].is_inlined {
+    if unit.signatures.says_changes != Some(true) || facts[index].is_inlined {
         return false;
     }
     match function.origin.map(|origin| unit.entries.get(&origin.0)) {

@@ -13,8 +13,8 @@ use crate::unit::ids::CoreId;
 /// The facts of a unit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signatures<'a> {
-    /// LLVM made it: it says which functions it has changed.
-    pub(crate) says_changes: bool,
+    /// LLVM made it, which says what functions it has changed; nothing before its first entry.
+    pub(crate) says_changes: Option<bool>,
     pub(crate) params: Vec<ParameterFacts<'a>>,
     pub(crate) functions: Vec<FunctionFacts>,
 }

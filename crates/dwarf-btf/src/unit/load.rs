@@ -168,6 +168,13 @@ impl<'u, 'a> Loader<'u, 'a> {
             tag::PARTIAL_UNIT | tag::SKELETON_UNIT => return Ok(UnitKind::LeftOut),
             _ => return Err(self.error(at, "a unit that begins with no unit's entry")),
         }
+        // Of units that count as one, the first decides, even if it is left out.
+        if self.context.true_signature.is_some() && self.unit.signatures.says_changes.is_none() {
+            let producer =
+                attrs::string(die.attrs.producer, self.context.sections, self.header, &self.bases);
+            let llvm = producer.map(|text| memchr::memmem::find(text, b"clang").is_some());
+            self.unit.signatures.says_changes = Some(llvm == Some(true));
+        }
         let language = attrs::number(die.attrs.language);
         if u16::try_from(language)
             .is_ok_and(|language| self.context.lang_exclude.contains(&language))
@@ -175,13 +182,6 @@ impl<'u, 'a> Loader<'u, 'a> {
             return Ok(UnitKind::LeftOut);
         }
         self.unit.is_rust |= language == lang::RUST;
-        // Of units that count as one, the first decides.
-        if self.unit.functions.is_empty() && self.context.true_signature.is_some() {
-            let producer =
-                attrs::string(die.attrs.producer, self.context.sections, self.header, &self.bases);
-            let llvm = producer.map(|text| memchr::memmem::find(text, b"clang").is_some());
-            self.unit.signatures.says_changes = llvm == Some(true);
-        }
         if die.has_children {
             self.children(Scope::Unit, &mut Owner::default())?;
         }
