@@ -67,5 +67,9 @@ pub fn encode_timed(
     if btf.types.is_empty() && options.base.is_none() {
         return Ok(Encoded::Nothing("none of its units is encoded"));
     }
-    Ok(Encoded::Blob(phases.time("emit/bytes", || btf.to_bytes())))
+    let layout = options.features.layout && options.base.is_none();
+    Ok(Encoded::Blob(phases.time("emit/bytes", || match layout {
+        true => btf.to_bytes_with_layout(),
+        false => btf.to_bytes(),
+    })))
 }

@@ -26,6 +26,13 @@ pub struct Features {
     pub attributes: bool,
     /// `distilled_base`: a small base beside a split blob, in the ELF file.
     pub distilled_base: bool,
+    /// `layout`, later than pahole 1.31: the sizes of kinds, in a blob that is not split.
+    pub layout: bool,
+    /// `true_signature`, later than pahole 1.31: functions as the compiler has left them.
+    pub true_signature: bool,
+    /// `gnu_annotation`, a name of our own for what pahole later than 1.31 does unasked: attributes
+    /// as GCC says them (`DW_TAG_GNU_annotation`) are read like LLVM's.
+    pub gnu_annotation: bool,
 }
 
 impl Default for Features {
@@ -42,6 +49,9 @@ impl Default for Features {
             decl_tag_kfuncs: false,
             attributes: false,
             distilled_base: false,
+            layout: false,
+            true_signature: false,
+            gnu_annotation: false,
         }
     }
 }
@@ -70,10 +80,13 @@ impl Features {
             decl_tag_kfuncs: true,
             attributes: false,
             distilled_base: false,
+            layout: false,
+            true_signature: false,
+            gnu_annotation: false,
         }
     }
 
-    /// The names of all features, with the place of each.
+    /// The names of pahole 1.31's features, with the place of each.
     fn places(&mut self) -> [(&'static str, &mut bool); 11] {
         [
             ("encode_force", &mut self.encode_force),
@@ -90,7 +103,7 @@ impl Features {
         ]
     }
 
-    /// Turns on the feature of that name; says whether there is one. `optimized_func` and
+    /// Turns on pahole 1.31's feature of that name; says whether there is one. `optimized_func` and
     /// `reproducible_build` are known and change nothing, as in pahole 1.31.
     pub fn enable(&mut self, name: &str) -> bool {
         if matches!(name, "optimized_func" | "reproducible_build") {
@@ -103,5 +116,17 @@ impl Features {
             }
             None => false,
         }
+    }
+
+    /// Turns on a feature that pahole has later than 1.31; says whether there is one.
+    pub fn enable_later(&mut self, name: &str) -> bool {
+        let place = match name {
+            "layout" => &mut self.layout,
+            "true_signature" => &mut self.true_signature,
+            "gnu_annotation" => &mut self.gnu_annotation,
+            _ => return false,
+        };
+        *place = true;
+        true
     }
 }

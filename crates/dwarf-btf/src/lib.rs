@@ -10,6 +10,7 @@
 //! | `unit` | what one unit says: types, functions, variables |
 //! | `class` | types that say the same, over all units: the parallel path |
 //! | `walk` | one unit straight to classes |
+//! | `signature` | functions as the compiler has left them |
 //! | `serial` | the encoding as plainly as it can be said |
 //! | `plan` | what there is to encode |
 //! | [`phases`] | how long it took |
@@ -28,6 +29,7 @@ pub mod options;
 pub mod phases;
 mod plan;
 mod serial;
+mod signature;
 mod unit;
 mod walk;
 

@@ -20,3 +20,8 @@ pub(crate) fn registers(machine: u16) -> (usize, &'static [u8]) {
         _ => (0, &[]),
     }
 }
+
+/// Whether a structure of two words arrives in two registers.
+pub(crate) fn has_pairs(machine: u16) -> bool {
+    elf::Machine(machine) != elf::EM_S390
+}

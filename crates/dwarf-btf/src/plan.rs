@@ -11,6 +11,7 @@ use crate::elf::{kfuncs, notes};
 use crate::error::EncodeError;
 use crate::machine;
 use crate::options::Options;
+use crate::signature::analysis::Convention;
 use crate::unit::load::Context;
 
 /// A file, its units and its functions.
@@ -33,7 +34,7 @@ impl<'a> Plan<'a> {
         sections: &'a Sections<'a>,
         options: &'a Options,
     ) -> Result<Option<Plan<'a>>, EncodeError> {
-        let (headers, functions) = units_and_functions(pool, image, sections);
+        let (headers, functions) = units_and_functions(pool, image, sections, options);
         let headers = headers?;
         if headers.is_empty() {
             return Ok(None);
@@ -57,6 +58,12 @@ impl<'a> Plan<'a> {
             registers,
             type_tags: options.features.type_tag,
             decl_tags: options.features.decl_tag,
+            gnu_annotations: options.features.gnu_annotation,
+            true_signature: options.features.true_signature.then(|| Convention {
+                registers,
+                count: register_params,
+                pairs: machine::has_pairs(image.machine),
+            }),
             kabi_prefix: options.kabi_prefix.as_deref(),
             lang_exclude: &options.lang_exclude,
         };
@@ -89,6 +96,7 @@ fn units_and_functions<'a>(
     pool: &Pool,
     image: &Image<'a>,
     sections: &Sections<'a>,
+    options: &Options,
 ) -> (Result<Vec<UnitHeader>, EncodeError>, ElfFunctions<'a>) {
     enum Half<'a> {
         Units(Result<Vec<UnitHeader>, EncodeError>),
@@ -97,7 +105,9 @@ fn units_and_functions<'a>(
     let read = |are_units: &bool, (): &mut ()| match are_units {
         true => Half::Units(unit::headers(sections)),
         false => Half::Functions(match image.symbols {
-            Some(symbols) => ElfFunctions::collect(|see| symbols.for_each(see)),
+            Some(symbols) => ElfFunctions::collect(options.features.true_signature, |see| {
+                symbols.for_each(see);
+            }),
             None => ElfFunctions::default(),
         }),
     };

@@ -69,6 +69,52 @@ fn rich() -> File {
         .unit(unit(2, StringForm::Strp))
 }
 
+/// What only later features look at: signatures that LLVM changed, and annotations of GCC's.
+fn later() -> File {
+    let gnu = |kind: &str, value: &str| {
+        let die = Die::annotation(kind, value).label(value);
+        Die { tag: tag::GNU_ANNOTATION, ..die }
+    };
+    let unit = |version: u16| {
+        let second = [0x93, 8, op::REG0 + 5, 0x93, 8];
+        let pair = Die::new(tag::FORMAL_PARAMETER).name("p").ty("struct pair").label("p");
+        let known = Die::new(tag::FORMAL_PARAMETER).name("k").ty("long").label("k");
+        let list = vec![vec![0x30, op::STACK_VALUE], vec![op::ENTRY_VALUE, 1, op::REG0 + 4]];
+        let origin = |label| Die::new(tag::FORMAL_PARAMETER).refer(at::ABSTRACT_ORIGIN, label);
+        let address = Value::Raw(form::ADDR, 0x1000_u64.to_le_bytes().to_vec());
+        let mut unit = Unit::new(version)
+            .child(Die::base("long", 8, 5))
+            .child(gnu("btf_type_tag", "first"))
+            .child(gnu("btf_type_tag", "second").refer(at::GNU_ANNOTATION, "first"))
+            .child(gnu("btf_decl_tag", "decl").refer(at::GNU_ANNOTATION, "second"))
+            .child(
+                Die::structure("pair", 16)
+                    .refer(at::GNU_ANNOTATION, "decl")
+                    .member("a", "long", 0)
+                    .member("b", "long", 8),
+            )
+            .child(Die::pointer("struct pair").refer(at::GNU_ANNOTATION, "second"))
+            .child(
+                Die::function("f", "struct pair *")
+                    .refer(at::GNU_ANNOTATION, "decl")
+                    .number(at::CALLING_CONVENTION, 3)
+                    .attr(at::LOW_PC, address.clone())
+                    .child(pair.expression(at::LOCATION, &second))
+                    .child(known.attr(at::LOCATION, Value::List(list))),
+            )
+            .child(
+                Die::new(tag::SUBPROGRAM)
+                    .refer(at::ABSTRACT_ORIGIN, "f")
+                    .attr(at::LOW_PC, address)
+                    .children([origin("k"), origin("p")]),
+            );
+        unit.die.attrs.push((at::PRODUCER, Value::Text(b"clang".to_vec())));
+        unit
+    };
+    let file = File::default().function("f.isra.0", 0x1000).functions(&["g"]);
+    file.unit(unit(5)).unit(unit(4))
+}
+
 fn write_number(bytes: &mut [u8], at: usize, value: u64, width: usize) {
     if let Some(place) = bytes.get_mut(at..at + width) {
         place.copy_from_slice(&value.to_le_bytes()[..width]);
@@ -152,7 +198,11 @@ fn damage(rng: &mut Rng, written: &Written, bytes: &mut Vec<u8>) {
 
 fn damaged(seed: u64) -> Vec<u8> {
     let mut rng = Rng::new(seed ^ 0xda4a);
-    let mut file = if rng.chance(1, 2) { rich() } else { random_file(rng.next_u64()) };
+    let file = if rng.chance(1, 2) { rich() } else { random_file(rng.next_u64()) };
+    damaged_file(&mut rng, file)
+}
+
+fn damaged_file(rng: &mut Rng, mut file: File) -> Vec<u8> {
     file.arch = modgen::Arch::X86_64;
     if rng.chance(1, 8) {
         file = file.compressed(rng.pick(&[Compress::Zlib, Compress::Zstd, Compress::Gnu]));
@@ -163,14 +213,14 @@ fn damaged(seed: u64) -> Vec<u8> {
         if bytes.is_empty() {
             break;
         }
-        damage(&mut rng, &written, &mut bytes);
+        damage(rng, &written, &mut bytes);
     }
     bytes
 }
 
 /// What became of a damaged file on every path, or what is wrong with that.
-fn check(image: &[u8]) -> Result<Outcome, String> {
-    let options = options(Features { attributes: true, ..Features::standard() });
+fn check(image: &[u8], features: Features) -> Result<Outcome, String> {
+    let options = options(features);
     let ways = catch_unwind(AssertUnwindSafe(|| all_ways(image, &options)));
     let [serial, one, three] = ways.map_err(|_| "a panic".to_owned())?;
     if one != three {
@@ -207,7 +257,8 @@ fn two_thousand_damages() {
     let (mut blobs, mut errors, mut nothing, mut wrong) = (0, 0, 0, Vec::new());
     let cases = cases();
     for seed in cases.clone() {
-        let result = watched(&format!("damage {seed}"), move || check(&damaged(seed)));
+        let features = Features { attributes: true, ..Features::standard() };
+        let result = watched(&format!("damage {seed}"), move || check(&damaged(seed), features));
         match result {
             Ok(Outcome::Blob(_)) => blobs += 1,
             Ok(Outcome::Error(_)) => errors += 1,
@@ -220,6 +271,24 @@ fn two_thousand_damages() {
     let count = cases.end - cases.start;
     assert!(errors > count / 5, "most damages are found: {errors}");
     assert!(blobs > count / 20, "some are harmless: {blobs}");
+}
+
+#[test]
+fn damages_to_what_only_later_features_look_at() {
+    let features = Features { true_signature: true, gnu_annotation: true, ..Features::standard() };
+    let mut blobs = 0;
+    for seed in cases() {
+        let features = features.clone();
+        let result = watched(&format!("damage {seed}"), move || {
+            let mut rng = Rng::new(seed ^ 0x1a7e);
+            check(&damaged_file(&mut rng, later()), features)
+        });
+        match result {
+            Ok(outcome) => blobs += usize::from(matches!(outcome, Outcome::Blob(_))),
+            Err(what) => panic!("damage {seed}: {what}"),
+        }
+    }
+    assert!(blobs > 50, "some are harmless: {blobs}");
 }
 
 /// The outcome of a file that is made to be hard.

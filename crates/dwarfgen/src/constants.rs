@@ -50,11 +50,15 @@ pub mod at {
     pub const BYTE_SIZE: u16 = 0x0b;
     pub const BIT_OFFSET: u16 = 0x0c;
     pub const BIT_SIZE: u16 = 0x0d;
+    pub const LOW_PC: u16 = 0x11;
     pub const LANGUAGE: u16 = 0x13;
     pub const CONST_VALUE: u16 = 0x1c;
+    pub const INLINE: u16 = 0x20;
+    pub const PRODUCER: u16 = 0x25;
     pub const UPPER_BOUND: u16 = 0x2f;
     pub const ABSTRACT_ORIGIN: u16 = 0x31;
     pub const ARTIFICIAL: u16 = 0x34;
+    pub const CALLING_CONVENTION: u16 = 0x36;
     pub const COUNT: u16 = 0x37;
     pub const DATA_MEMBER_LOCATION: u16 = 0x38;
     pub const DECLARATION: u16 = 0x3c;
@@ -68,10 +72,12 @@ pub mod at {
     pub const ALIGNMENT: u16 = 0x88;
     pub const LOCLISTS_BASE: u16 = 0x8c;
     pub const GNU_VECTOR: u16 = 0x2107;
+    pub const GNU_ANNOTATION: u16 = 0x2139;
 }
 
 /// Forms (table 7.6).
 pub mod form {
+    pub const ADDR: u16 = 0x01;
     pub const BLOCK1: u16 = 0x0a;
     pub const DATA1: u16 = 0x0b;
     pub const DATA2: u16 = 0x05;

@@ -1,15 +1,29 @@
 //! From types and strings to the bytes of a blob.
 
 use crate::btf::Btf;
-use crate::format::{HEADER_LEN, MAGIC, VERSION};
+use crate::format::{HEADER_LEN, HEADER_LEN_LAYOUT, Kind, MAGIC, VERSION};
 
 impl Btf {
     /// The blob: a 24-byte header, types, strings, in the byte order of [`Btf::endian`].
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.blob(None)
+    }
+
+    /// The same with the header of libbpf 1.8, and between types and strings a section that says
+    /// how large the types of each kind are: a reader can step over kinds that it does not know.
+    /// A split blob goes by its base's.
+    pub fn to_bytes_with_layout(&self) -> Vec<u8> {
+        self.blob(Some(&layouts()))
+    }
+
+    fn blob(&self, layout: Option<&[[u8; 4]]>) -> Vec<u8> {
         let words = self.types.words();
         let strings = self.strings.bytes();
         let type_len = words.len() as u32 * 4;
-        let mut bytes = Vec::with_capacity(HEADER_LEN as usize + words.len() * 4 + strings.len());
+        let layout_len = layout.unwrap_or_default().len() as u32 * 4;
+        let header = if layout.is_some() { HEADER_LEN_LAYOUT } else { HEADER_LEN };
+        let len = header as usize + words.len() * 4 + layout_len as usize + strings.len();
+        let mut bytes = Vec::with_capacity(len);
         let endian = self.endian;
         let [magic_high, magic_low] = MAGIC.to_be_bytes();
         bytes.extend_from_slice(&match endian {
@@ -17,15 +31,33 @@ impl Btf {
             crate::format::Endian::Big => [magic_high, magic_low],
         });
         bytes.extend_from_slice(&[VERSION, 0]);
-        for word in [HEADER_LEN, 0, type_len, type_len, strings.len() as u32] {
+        let str_off = type_len + layout_len;
+        for word in [header, 0, type_len, str_off, strings.len() as u32] {
             bytes.extend_from_slice(&endian.bytes(word));
+        }
+        if layout.is_some() {
+            for word in [type_len, layout_len] {
+                bytes.extend_from_slice(&endian.bytes(word));
+            }
         }
         for word in words {
             bytes.extend_from_slice(&endian.bytes(*word));
         }
+        layout.into_iter().flatten().for_each(|entry| bytes.extend_from_slice(entry));
         bytes.extend_from_slice(strings);
         bytes
     }
+}
+
+/// An entry for each kind by number, `void` first: bytes behind the common three words, bytes of
+/// each of `vlen` entries, and two of flags, of which there are none.
+fn layouts() -> [[u8; 4]; Kind::ALL.len() + 1] {
+    let mut layouts = [[0; 4]; Kind::ALL.len() + 1];
+    for kind in Kind::ALL {
+        let (fixed, each) = kind.extra_words();
+        layouts[kind as usize] = [fixed as u8 * 4, each as u8 * 4, 0, 0];
+    }
+    layouts
 }
 
 #[cfg(test)]
@@ -35,7 +67,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::format::{Endian, HEADER_LEN_LAYOUT};
+    use crate::format::Endian;
     use crate::sample::{Blob, well_formed};
 
     /// With the longer header of newer tools, and a section of layouts between types and strings.
@@ -108,6 +140,46 @@ mod tests {
         assert_eq!(again.strings.bytes(), b"own\0");
         // Without the base, its ids and strings are missing.
         assert!(Btf::read(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_layout_says_how_large_each_kind_is_and_changes_nothing_else() {
+        let mut blob = Blob::new();
+        let int = blob.int("int", 4);
+        blob.structure("s", 4, &[("a", int, 0)]);
+        for endian in [Endian::Little, Endian::Big] {
+            blob.btf.endian = endian;
+            let (plain, long) = (blob.btf.to_bytes(), blob.btf.to_bytes_with_layout());
+            // Kinds 0 to 19: fixed bytes, bytes of an entry, no flags.
+            let sizes = [
+                (0, 0),
+                (4, 0),
+                (0, 0),
+                (12, 0),
+                (0, 12),
+                (0, 12),
+                (0, 8),
+                (0, 0),
+                (0, 0),
+                (0, 0),
+                (0, 0),
+                (0, 0),
+                (0, 0),
+                (0, 8),
+                (4, 0),
+                (0, 12),
+                (0, 0),
+                (4, 0),
+                (0, 0),
+                (0, 12),
+            ];
+            let bytes: Vec<u8> =
+                sizes.iter().flat_map(|&(fixed, each)| [fixed, each, 0, 0]).collect();
+            let words: Vec<u32> =
+                bytes.chunks_exact(4).map(|entry| endian.word(entry.try_into().unwrap())).collect();
+            assert_eq!(long, with_layout(&plain, endian, &words));
+            assert_eq!(Btf::read(&long).unwrap().to_bytes(), plain);
+        }
     }
 
     #[test]

@@ -8,6 +8,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use dwarfgen::{Die, File, Unit, Value, at, form, tag};
+use kmill_btf::{Btf, Kind};
+
 fn kmill() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kmill"));
     command.env_remove("PAHOLE_LANG_EXCLUDE").env_remove("KMILL_NEXT_PAHOLE").env("PATH", "");
@@ -159,6 +162,47 @@ fn btf_encode_complains_about_what_makes_no_sense() {
     assert!(text(&output.stderr).starts_with(words));
     let output = kmill().args(["btf", "encode", "--bad"]).output().unwrap();
     assert_eq!(seen(&output), fail(1, "kmill btf encode: unrecognized option '--bad'\n"));
+}
+
+#[test]
+fn what_pahole_has_later_is_known_to_btf_encode_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+    let low_pc = Value::Raw(form::ADDR, 0x1000_u64.to_le_bytes().to_vec());
+    let mut user = Die::annotation("btf_type_tag", "user").label("user");
+    user.tag = tag::GNU_ANNOTATION;
+    let unit = Unit::new(5)
+        .child(Die::int())
+        .child(user)
+        .child(Die::pointer("int").refer(at::GNU_ANNOTATION, "user"))
+        .child(Die::function("f", "int").attr(at::LOW_PC, low_pc));
+    fs::write(&input, File::default().function("f.isra.0", 0x1000).unit(unit).to_bytes()).unwrap();
+    let names = |blob: &[u8]| {
+        let btf = Btf::read(blob).unwrap();
+        let named = btf.types.iter().filter(|(_, ty)| ty.kind() != Kind::Int);
+        let named = named.filter_map(|(_, ty)| btf.strings.get(ty.name()));
+        named.map(text).filter(|name| !name.is_empty()).collect::<Vec<_>>()
+    };
+
+    let ours = kmill()
+        .args(["btf", "encode", "--btf-features=+layout,true_signature,gnu_annotation", "-o"])
+        .args([&output, &input])
+        .output()
+        .unwrap();
+    assert_eq!(seen(&ours), print(""));
+    let blob = fs::read(&output).unwrap();
+    assert_eq!((blob[4], names(&blob)), (32, vec!["user".to_owned(), "f.isra.0".to_owned()]));
+
+    let mut detached = std::ffi::OsString::from("--btf_encode_detached=");
+    detached.push(&output);
+    let list = |option: &str| format!("--{option}=decl_tag,layout,true_signature,gnu_annotation");
+    let args = |option| {
+        kmill().arg("pahole").arg("-J").arg(list(option)).arg(&detached).arg(&input).output()
+    };
+    assert_eq!(seen(&args("btf_features").unwrap()), print(""));
+    let blob = fs::read(&output).unwrap();
+    assert_eq!((blob[4], names(&blob)), (24, vec!["f".to_owned()]));
+    assert_eq!(args("btf_features_strict").unwrap().status.code(), Some(1));
 }
 
 #[test]

@@ -697,4 +697,32 @@ pub(super) const MUTANTS: &[Mutant] = &[
         to: "starts |= ty.is_named;",
         test: test("dwarf-btf", &["--test", "disagree"]),
     },
+    Mutant {
+        name: "a split blob repeats the layout",
+        file: "crates/dwarf-btf/src/encode.rs",
+        from: "options.features.layout && options.base.is_none()",
+        to: "options.features.layout",
+        test: test("dwarf-btf", &["--test", "later", "a_split_blob_has_none"]),
+    },
+    Mutant {
+        name: "a pointer takes annotations of both kinds",
+        file: "crates/dwarf-btf/src/unit/load/annotations.rs",
+        from: "if tags.is_empty() && self.context.type_tags {",
+        to: "if self.context.type_tags {",
+        test: test("dwarf-btf", &["--test", "later", "a_list_of_type_tags_ends"]),
+    },
+    Mutant {
+        name: "a copy of the first state is dropped",
+        file: "crates/dwarf-btf/src/class/states.rs",
+        from: "                && !new.standing.is_suffixed()\n",
+        to: "",
+        test: test("dwarf-btf", &["--test", "signatures", "the_first_state_is_doubted"]),
+    },
+    Mutant {
+        name: "structures take one register",
+        file: "crates/dwarf-btf/src/signature/analysis.rs",
+        from: "true => usize::from(facts.size).div_ceil(word).max(1),",
+        to: "true => word.min(1),",
+        test: test("dwarf-btf", &["--test", "signatures", "structures_take_as_many"]),
+    },
 ];

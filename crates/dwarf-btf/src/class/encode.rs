@@ -200,7 +200,7 @@ fn one(
     let Reader { abbrevs, walker } = reader;
     let header = &plan.headers[number];
     abbrevs.read(plan.sections, header.abbrev)?;
-    if plan.context.kabi_prefix.is_none() {
+    if walks(plan) {
         let wanted = wanted(plan, around, header, abbrevs);
         let mark = lane.mark();
         match walker.add(lane, number as u32, &wanted) {
@@ -213,6 +213,11 @@ fn one(
         from_unit::add(lane, number as u32, &unit, header.start, size, around)?;
     }
     Ok(())
+}
+
+/// Whether the fast walk knows all that is asked for.
+fn walks(plan: &Plan<'_>) -> bool {
+    plan.context.kabi_prefix.is_none() && plan.context.true_signature.is_none()
 }
 
 fn wanted<'c>(
@@ -249,7 +254,9 @@ fn load<'a>(
     match load::unit(&plan.context, header, abbrevs, &mut unit, false)? {
         UnitKind::LeftOut => Ok(None),
         UnitKind::Encoded => {
-            resolve::unit(&mut unit, plan.little_endian(), header.encoding.address_size)?;
+            let convention = plan.context.true_signature.as_ref();
+            let size = header.encoding.address_size;
+            resolve::unit(&mut unit, plan.little_endian(), size, convention)?;
             Ok(Some(unit))
         }
     }
@@ -317,7 +324,7 @@ impl Shared<'_, '_> {
         let plan = self.plan;
         let header = &plan.headers[number as usize];
         abbrevs.read(plan.sections, header.abbrev)?;
-        if plan.context.kabi_prefix.is_none() {
+        if walks(plan) {
             let wanted = wanted(plan, self.around, header, abbrevs);
             if let Ok(again) = walker.again(number, &wanted) {
                 return Ok(again);
@@ -417,6 +424,7 @@ fn states(
                 .collect(),
             unexpected_register: state.unexpected_register,
             uncertain_location: state.uncertain_location,
+            standing: state.standing,
         });
     }
     found

@@ -15,6 +15,7 @@ use crate::error::{EncodeError, Place};
 use crate::features::Features;
 use crate::serial::variables::Refused;
 use crate::serial::{functions, variables};
+use crate::signature::choice::Standing;
 use crate::unit::model::{CoreId, DieOffset, Function, Shape, Unit, UnitType};
 use crate::unit::rules::{self, Base};
 
@@ -383,7 +384,8 @@ fn composite_kind(union: bool) -> Kind {
 /// Where each type is in the order of its unit: its offset, as the fast walk has it, or its number
 /// when the order of entries is not that of ids.
 fn orders(unit: &Unit<'_>, start: usize) -> Result<Vec<u32>, NoClasses> {
-    let ascending = unit.types.is_sorted_by_key(|ty| ty.offset);
+    // Annotations of GCC's are copied for each type that refers to them.
+    let ascending = unit.types.is_sorted_by(|a, b| a.offset < b.offset);
     let order = |(id, ty): (CoreId, &UnitType<'_>)| match ascending {
         true => u32::try_from(ty.offset.0 - start as u64).map_err(|_| NoClasses::Serial),
         false => Ok(id.0),
@@ -412,7 +414,7 @@ pub(crate) fn add(
         lane.table.confusing.extend(keys.graph()?.confusing(number, &suspects));
     }
     tags(lane, number, unit, &keys);
-    states(lane, number, unit, &keys, address_size, around);
+    states(lane, number, unit, &keys, address_size, around)?;
     variables(lane, number, unit, &keys, address_size, around)
 }
 
@@ -425,7 +427,7 @@ pub(crate) fn again(
 ) -> Result<Again, NoClasses> {
     let keys = Keys::new(unit, start, around)?;
     let function = |function: &Function<'_>| {
-        let params = unit.params(&function.params).iter();
+        let params = unit.shown(&function.params);
         FunctionNodes {
             result: node(function.target_id),
             params: params.map(|param| node(param.target_id)).collect(),
@@ -473,7 +475,7 @@ fn states(
     keys: &Keys<'_, '_>,
     address_size: u8,
     around: &Around<'_>,
-) {
+) -> Result<(), NoClasses> {
     let mut words = Vec::new();
     for (index, function) in unit.functions.iter().enumerate() {
         let params = unit.params(&function.params);
@@ -482,9 +484,14 @@ fn states(
         }
         let Some(id) = function.name.and_then(|name| around.functions.find(name)) else { continue };
         words.clear();
-        let params =
-            params.iter().map(|param| (keys.string(param.name), keys.key(param.target_id)));
-        words.extend(params);
+        for param in unit.shown(&function.params) {
+            let mut name = keys.string(param.name);
+            if param.field.is_some() {
+                let joined = StrKey::joined(name, keys.string(param.field));
+                name = joined.ok_or(NoClasses::Serial)?;
+            }
+            words.push((name, keys.key(param.target_id)));
+        }
         if function.varargs {
             words.push((StrKey::NONE, Key::VOID));
         }
@@ -498,11 +505,13 @@ fn states(
                 result: keys.key(function.target_id),
                 unexpected_register: function.unexpected_register,
                 uncertain_location: uncertain,
+                standing: Standing::of(around.functions, id, unit.signatures.functions.get(index)),
                 params: &words,
                 annotations: &annotations(unit, &function.annotations, keys),
             },
         );
     }
+    Ok(())
 }
 
 fn variables(

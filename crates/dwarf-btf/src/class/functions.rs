@@ -22,7 +22,8 @@ use crate::class::table::ClassId;
 use crate::elf::functions::{ElfFunction, ElfFunctions, FunctionId};
 use crate::elf::kfuncs;
 use crate::features::Features;
-use crate::serial::functions::types_match;
+use crate::serial::functions::{signatures_match, types_match};
+use crate::signature::choice::{self, Candidate, Chosen, Rules};
 
 /// A state, and where it and its parts are.
 #[derive(Clone, Copy)]
@@ -71,10 +72,18 @@ const PIECE: usize = 1024;
 
 /// The prototypes of a piece of the functions: whether each is encoded, and in what words.
 struct Piece {
-    /// Return type and where the parameters end; nothing when it is left out.
-    prototypes: Vec<Option<(TypeId, u32)>>,
+    /// Nothing when it is left out.
+    prototypes: Vec<Option<Prototype>>,
     /// Two words for each parameter.
     words: Vec<u32>,
+}
+
+/// A prototype that is encoded: what it returns, and where its parameters end.
+#[derive(Clone, Copy)]
+struct Prototype {
+    result: TypeId,
+    end: u32,
+    chosen: Chosen,
 }
 
 /// Appends them.
@@ -100,15 +109,17 @@ pub(crate) fn encode(
     for (ids, piece) in pieces.into_iter().zip(read) {
         let mut start = 0;
         for (&id, prototype) in ids.iter().zip(piece.prototypes) {
-            let Some((result, end)) = prototype else { continue };
+            let Some(Prototype { result, end, chosen }) = prototype else { continue };
             let words = &piece.words[start as usize..end as usize];
             start = end;
             let prototype = prototypes.add(btf, result, words);
             let elf = functions.get(id);
-            let name = btf.add_string(elf.name);
+            let symbols = functions.symbols.as_ref();
+            let suffixed = chosen.suffixed.and_then(|id| Some(symbols?.name(id)));
+            let name = btf.add_string(suffixed.unwrap_or(elf.name));
             let info = Info::new(Kind::Func, false, linkage::STATIC);
             let function = btf.types.push(name, info, prototype.0, &[]);
-            tags(btf, function, elf, features, types, id);
+            tags(btf, function, (elf, chosen), features, types, id);
         }
     }
 }
@@ -116,13 +127,14 @@ pub(crate) fn encode(
 fn tags(
     btf: &mut Btf,
     function: TypeId,
-    elf: &ElfFunction<'_>,
+    (elf, chosen): (&ElfFunction<'_>, Chosen),
     features: &Features,
     types: &Types<'_, '_>,
     id: FunctionId,
 ) {
     let mut tags: Vec<(StrOff, i32)> = Vec::new();
-    let flags = elf.kfunc.filter(|_| features.decl_tag_kfuncs && features.decl_tag);
+    let is_own = chosen.suffixed.is_none();
+    let flags = elf.kfunc.filter(|_| features.decl_tag_kfuncs && features.decl_tag && is_own);
     if let Some(flags) = flags {
         tags.push((btf.add_string(b"bpf_kfunc"), -1));
         if flags & kfuncs::FASTCALL != 0 {
@@ -131,7 +143,8 @@ fn tags(
     }
     if types.merged.lanes.iter().any(|lane| lane.states.any_annotations()) {
         let states = types.states(id);
-        let annotations = states[0].states.annotations(states[0].state).iter();
+        let said = states[chosen.state];
+        let annotations = said.states.annotations(said.state).iter();
         let names = types.names;
         tags.extend(annotations.map(|(value, component)| (names.get(*value), *component)));
     }
@@ -193,6 +206,14 @@ impl<'c, 'l> Types<'c, 'l> {
         for &id in ids {
             let states = self.states(id);
             let start = piece.words.len();
+            if functions.symbols.is_some() {
+                let chosen = self.choose(btf, functions.get(id), &states, features);
+                piece.prototypes.push(chosen.map(|chosen| {
+                    let result = self.words(states[chosen.state], &mut piece.words);
+                    Prototype { result, end: piece.words.len() as u32, chosen }
+                }));
+                continue;
+            }
             let result = self.words(states[0], &mut piece.words);
             let words = &piece.words[start..];
             let elf = functions.get(id);
@@ -201,7 +222,9 @@ impl<'c, 'l> Types<'c, 'l> {
             if !encoded {
                 piece.words.truncate(start);
             }
-            piece.prototypes.push(encoded.then_some((result, piece.words.len() as u32)));
+            let chosen = Chosen { state: 0, suffixed: None };
+            let end = piece.words.len() as u32;
+            piece.prototypes.push(encoded.then_some(Prototype { result, end, chosen }));
         }
         piece
     }
@@ -237,6 +260,32 @@ impl<'c, 'l> Types<'c, 'l> {
             place[1] = self.last(reduced.in_unit(merged, read, *node)).0;
         }
         self.last(reduced.in_unit(merged, read, function.result))
+    }
+
+    /// The state that is encoded when the signatures that the compiler has left count.
+    fn choose(
+        &self,
+        btf: &Btf,
+        elf: &ElfFunction<'_>,
+        states: &[Said<'_>],
+        features: &Features,
+    ) -> Option<Chosen> {
+        let candidates: Vec<Candidate> = states
+            .iter()
+            .map(|said| Candidate {
+                unexpected_register: said.state.unexpected_register,
+                uncertain_location: said.state.uncertain_location,
+                standing: said.state.standing,
+            })
+            .collect();
+        let rules = Rules { consistent: features.consistent_func, ambiguous: elf.ambiguous };
+        let (mut words, mut others) = (Vec::new(), Vec::new());
+        let result = self.words(states[0], &mut words);
+        choice::choose(&candidates, rules, |index| {
+            others.clear();
+            let other = self.words(states[index], &mut others);
+            signatures_match(btf, (result, &words), (other, &others))
+        })
     }
 
     /// Whether a function has one prototype, and arrives where callers think.

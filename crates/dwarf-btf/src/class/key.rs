@@ -15,6 +15,8 @@ pub(crate) struct StrKey(pub(crate) u64);
 
 /// Where the bytes of a string key lie: in its two lowest bits.
 mod home {
+    /// At two offsets of `.debug_str`, of 31 bits each: it is a parameter's name and a member's.
+    pub(super) const JOINED: u64 = 0;
     /// At an offset of `.debug_str`.
     pub(super) const DEBUG_STR: u64 = 1;
     /// In the key itself.
@@ -58,6 +60,22 @@ impl StrKey {
         StrKey(offset << 3 | home::ELSEWHERE)
     }
 
+    /// The name of a parameter of which only a member is passed; nothing when the two are not in
+    /// `.debug_str`, or too far behind.
+    pub(crate) fn joined(name: StrKey, field: StrKey) -> Option<StrKey> {
+        let place = |key: StrKey| key.in_debug_str().filter(|offset| *offset < 1 << 31);
+        let key = StrKey((place(name)? << 31 | place(field)?) << 2 | home::JOINED);
+        (key != StrKey::NONE).then_some(key)
+    }
+
+    /// The two parts of such a name.
+    pub(crate) fn parts(self) -> Option<(StrKey, StrKey)> {
+        if self.0 & 3 != home::JOINED || self == StrKey::NONE {
+            return None;
+        }
+        Some((StrKey::debug_str(self.0 >> 33), StrKey::debug_str(self.0 >> 2 & ((1 << 31) - 1))))
+    }
+
     /// The key of a string that a section of `sections` holds.
     pub(crate) fn of(text: Option<&[u8]>, sections: &Sections<'_>) -> StrKey {
         let Some(text) = text else { return StrKey::NONE };
@@ -77,7 +95,7 @@ impl StrKey {
         }
     }
 
-    /// Its bytes: `buffer` holds those of the key. `prefix` is the one string of no section.
+    /// Its bytes, unless it has [`parts`](Self::parts): `buffer` holds those of the key. `prefix` is the one string of no section.
     pub(crate) fn text<'b>(
         self,
         sections: &'b Sections<'_>,
@@ -238,6 +256,18 @@ mod tests {
         assert!(others.iter().all(|other| *other != base));
         assert_eq!(base, key(&[(1, 2, 3), (4, 5, 6)]));
         assert_eq!(base.0 & (Key::REAL | Key::MARK), Key::REAL);
+    }
+
+    #[test]
+    fn two_names_in_one_come_apart_again() {
+        let (name, field) = (StrKey::debug_str((1 << 31) - 1), StrKey::debug_str(9));
+        let joined = StrKey::joined(name, field).unwrap();
+        assert_eq!(joined.parts(), Some((name, field)));
+        assert!(
+            [name, StrKey::NONE, StrKey::EMPTY, StrKey::FAKE_INT].map(StrKey::parts) == [None; 4]
+        );
+        assert_eq!(StrKey::joined(StrKey::debug_str(1 << 31), field), None);
+        assert_eq!(StrKey::joined(StrKey::debug_str(0), StrKey::debug_str(0)), None);
     }
 
     #[test]

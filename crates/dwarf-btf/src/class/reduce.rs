@@ -13,7 +13,8 @@ use crate::class::key::{Head, Key, StrKey};
 use crate::class::lane::{Lane, Variable};
 use crate::class::merge::{Collision, GlobalId, Merged};
 use crate::class::table::{Position, Words};
-use crate::dwarf::sections::Sections;
+use crate::dwarf::sections::{Sections, string_at};
+use crate::signature::facts::joined;
 
 /// Something that has a place on the stream.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +158,14 @@ pub(crate) fn names(
     let mut add = |btf: &mut Btf, key: StrKey| {
         names.offsets.entry(key).or_insert_with(|| {
             let len = btf.strings.bytes().len();
-            let offset = btf.add_string(key.text(sections, prefix, &mut buffer));
+            let offset = match key.parts() {
+                None => btf.add_string(key.text(sections, prefix, &mut buffer)),
+                Some((name, field)) => {
+                    let text = |key: StrKey| string_at(&sections.str, key.in_debug_str()?);
+                    let parts = (text(name).unwrap_or_default(), text(field).unwrap_or_default());
+                    btf.add_string(&joined(parts.0, parts.1))
+                }
+            };
             aliases |= (offset.0 as usize) < len;
             offset
         });

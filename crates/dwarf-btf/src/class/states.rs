@@ -3,6 +3,7 @@
 use crate::class::key::{Key, StrKey};
 use crate::class::table::{ClassId, Table};
 use crate::elf::functions::FunctionId;
+use crate::signature::choice::Standing;
 
 /// One state of a function.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,7 @@ pub(crate) struct State {
     pub(crate) result: Key,
     pub(crate) unexpected_register: bool,
     pub(crate) uncertain_location: bool,
+    pub(crate) standing: Standing,
     start: u32,
     params: u32,
     annotations: u32,
@@ -29,6 +31,7 @@ pub(crate) struct NewState<'p> {
     pub(crate) result: Key,
     pub(crate) unexpected_register: bool,
     pub(crate) uncertain_location: bool,
+    pub(crate) standing: Standing,
     /// Name and type of each parameter; a last one without either for variable arguments.
     pub(crate) params: &'p [(StrKey, Key)],
     /// Value and component.
@@ -125,7 +128,9 @@ impl States {
         }
     }
 
-    /// Keeps a state, unless an earlier one of the function said the same.
+    /// Keeps a state, unless an earlier one of the function said the same. Of those with suffixed
+    /// symbols all are kept: the very first state is doubted for all that come, and a second one
+    /// that says the same is not.
     pub(crate) fn save(&mut self, unit: u32, new: &NewState<'_>) {
         let first = &mut self.first[new.function.0 as usize];
         let mut at = *first;
@@ -135,6 +140,8 @@ impl States {
             let same = state.result == new.result
                 && state.unexpected_register == new.unexpected_register
                 && state.uncertain_location == new.uncertain_location
+                && state.standing == new.standing
+                && !new.standing.is_suffixed()
                 && self.params(state) == new.params;
             if same && new.annotations.is_empty() && self.annotations(state).is_empty() {
                 return;
@@ -159,6 +166,7 @@ impl States {
             result: new.result,
             unexpected_register: new.unexpected_register,
             uncertain_location: new.uncertain_location,
+            standing: new.standing,
             start,
             params: new.params.len() as u32,
             annotations,

@@ -40,6 +40,11 @@ pub(crate) struct Attrs<'a> {
     pub(crate) str_offsets_base: Option<Value<'a>>,
     pub(crate) addr_base: Option<Value<'a>>,
     pub(crate) loclists_base: Option<Value<'a>>,
+    pub(crate) gnu_annotation: Option<Value<'a>>,
+    pub(crate) low_pc: Option<Value<'a>>,
+    pub(crate) inline: Option<Value<'a>>,
+    pub(crate) calling_convention: Option<Value<'a>>,
+    pub(crate) producer: Option<Value<'a>>,
 }
 
 impl<'a> Attrs<'a> {
@@ -73,6 +78,11 @@ impl<'a> Attrs<'a> {
                 at::STR_OFFSETS_BASE => &mut attrs.str_offsets_base,
                 at::ADDR_BASE | at::GNU_ADDR_BASE => &mut attrs.addr_base,
                 at::LOCLISTS_BASE => &mut attrs.loclists_base,
+                at::GNU_ANNOTATION => &mut attrs.gnu_annotation,
+                at::LOW_PC => &mut attrs.low_pc,
+                at::INLINE => &mut attrs.inline,
+                at::CALLING_CONVENTION => &mut attrs.calling_convention,
+                at::PRODUCER => &mut attrs.producer,
                 // Only whether they are there counts.
                 at::EXTERNAL => {
                     attrs.external = true;
@@ -150,6 +160,34 @@ pub(crate) fn string<'a>(
             let at = cursor.sized(unit.encoding.offset_size);
             if cursor.overran() { None } else { string_at(&sections.str, at) }
         }
+        _ => None,
+    }
+}
+
+/// The address of that number in the unit's part of `.debug_addr`.
+pub(crate) fn indexed_address(
+    index: u64,
+    sections: &Sections<'_>,
+    unit: &UnitHeader,
+    bases: &Bases,
+) -> Option<u64> {
+    let size = unit.encoding.address_size;
+    let place = index.checked_mul(u64::from(size))?.checked_add(bases.addr)?;
+    let mut table = Cursor::new(&sections.addr, usize::try_from(place).ok()?, sections.endian);
+    let address = table.sized(size);
+    if table.overran() { None } else { Some(address) }
+}
+
+/// An address, when there is one.
+pub(crate) fn address(
+    value: Option<Value<'_>>,
+    sections: &Sections<'_>,
+    unit: &UnitHeader,
+    bases: &Bases,
+) -> Option<u64> {
+    match value? {
+        Value::Address(address) => Some(address),
+        Value::AddressIndex(index) => indexed_address(index, sections, unit, bases),
         _ => None,
     }
 }

@@ -56,6 +56,7 @@ pub(crate) mod tag {
     pub(crate) const GNU_CALL_SITE: u16 = 0x4109;
     pub(crate) const GNU_CALL_SITE_PARAMETER: u16 = 0x410a;
     pub(crate) const LLVM_ANNOTATION: u16 = 0x6000;
+    pub(crate) const GNU_ANNOTATION: u16 = 0x6001;
 }
 
 /// Attributes (table 7.5).
@@ -66,12 +67,16 @@ pub(crate) mod at {
     pub(crate) const BYTE_SIZE: u16 = 0x0b;
     pub(crate) const BIT_OFFSET: u16 = 0x0c;
     pub(crate) const BIT_SIZE: u16 = 0x0d;
+    pub(crate) const LOW_PC: u16 = 0x11;
     pub(crate) const LANGUAGE: u16 = 0x13;
     pub(crate) const IMPORT: u16 = 0x18;
     pub(crate) const CONST_VALUE: u16 = 0x1c;
+    pub(crate) const INLINE: u16 = 0x20;
+    pub(crate) const PRODUCER: u16 = 0x25;
     pub(crate) const UPPER_BOUND: u16 = 0x2f;
     pub(crate) const ABSTRACT_ORIGIN: u16 = 0x31;
     pub(crate) const ARTIFICIAL: u16 = 0x34;
+    pub(crate) const CALLING_CONVENTION: u16 = 0x36;
     pub(crate) const COUNT: u16 = 0x37;
     pub(crate) const DATA_MEMBER_LOCATION: u16 = 0x38;
     pub(crate) const DECLARATION: u16 = 0x3c;
@@ -85,6 +90,7 @@ pub(crate) mod at {
     pub(crate) const ALIGNMENT: u16 = 0x88;
     pub(crate) const LOCLISTS_BASE: u16 = 0x8c;
     pub(crate) const GNU_ADDR_BASE: u16 = 0x2133;
+    pub(crate) const GNU_ANNOTATION: u16 = 0x2139;
 }
 
 /// Forms (table 7.6).
@@ -152,14 +158,26 @@ pub(crate) mod ate {
 pub(crate) mod op {
     pub(crate) const ADDR: u8 = 0x03;
     pub(crate) const CONSTU: u8 = 0x10;
+    pub(crate) const CONSTS: u8 = 0x11;
     pub(crate) const PLUS_UCONST: u8 = 0x23;
+    pub(crate) const LIT0: u8 = 0x30;
+    pub(crate) const LIT31: u8 = 0x4f;
     pub(crate) const REG0: u8 = 0x50;
     pub(crate) const REG31: u8 = 0x6f;
+    pub(crate) const BREG0: u8 = 0x70;
+    pub(crate) const BREG31: u8 = 0x8f;
+    pub(crate) const FBREG: u8 = 0x91;
+    pub(crate) const PIECE: u8 = 0x93;
     pub(crate) const STACK_VALUE: u8 = 0x9f;
     pub(crate) const ADDRX: u8 = 0xa1;
     pub(crate) const ENTRY_VALUE: u8 = 0xa3;
     pub(crate) const GNU_ENTRY_VALUE: u8 = 0xf3;
     pub(crate) const GNU_ADDR_INDEX: u8 = 0xfb;
+}
+
+/// Calling conventions (table 7.18).
+pub(crate) mod cc {
+    pub(crate) const NOCALL: u64 = 0x03;
 }
 
 /// Languages (table 7.17).

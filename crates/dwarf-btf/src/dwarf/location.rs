@@ -1,6 +1,6 @@
 //! Locations (2.5, 2.6): in which register a parameter arrives, and at which address a variable is.
 
-use crate::dwarf::attrs::Bases;
+use crate::dwarf::attrs::{self, Bases};
 use crate::dwarf::constants::op;
 use crate::dwarf::cursor::Cursor;
 use crate::dwarf::form::Value;
@@ -31,14 +31,7 @@ pub(crate) fn address(
     let address = match cursor.u8() {
         op::ADDR => cursor.sized(size),
         op::ADDRX | op::GNU_ADDR_INDEX => {
-            let place = cursor.uleb().checked_mul(u64::from(size))?.checked_add(bases.addr)?;
-            let mut table =
-                Cursor::new(&sections.addr, usize::try_from(place).ok()?, sections.endian);
-            let address = table.sized(size);
-            if table.overran() {
-                return None;
-            }
-            address
+            attrs::indexed_address(cursor.uleb(), sections, unit, bases)?
         }
         _ => return None,
     };
@@ -64,14 +57,30 @@ pub(crate) fn arrival(
         found = register.or(found);
         register.is_some() && register == expected
     };
+    entries(value, sections, unit, bases, &mut see);
+    match (found, expected) {
+        (None, _) => Arrival::Nowhere,
+        (Some(found), Some(expected)) if found != expected => Arrival::Unexpected,
+        _ => Arrival::Expected,
+    }
+}
+
+/// The expressions of a location, until `see` has seen enough.
+pub(crate) fn entries(
+    value: Value<'_>,
+    sections: &Sections<'_>,
+    unit: &UnitHeader,
+    bases: &Bases,
+    see: &mut impl FnMut(&[u8]) -> bool,
+) {
     match value {
         Value::Block(expression) => {
             see(expression);
         }
         Value::SectionOffset(offset) if unit.encoding.version >= 5 => {
-            list_v5(sections, offset, unit, &mut see);
+            list_v5(sections, offset, unit, see);
         }
-        Value::SectionOffset(offset) => list_v4(sections, offset, unit, &mut see),
+        Value::SectionOffset(offset) => list_v4(sections, offset, unit, see),
         Value::ListIndex(index) => {
             let size = unit.encoding.offset_size;
             let place = index.saturating_mul(u64::from(size)).saturating_add(bases.loclists);
@@ -79,15 +88,10 @@ pub(crate) fn arrival(
             let mut table = Cursor::new(&sections.loclists, place, sections.endian);
             let offset = table.sized(size).saturating_add(bases.loclists);
             if !table.overran() {
-                list_v5(sections, offset, unit, &mut see);
+                list_v5(sections, offset, unit, see);
             }
         }
         _ => {}
-    }
-    match (found, expected) {
-        (None, _) => Arrival::Nowhere,
-        (Some(found), Some(expected)) if found != expected => Arrival::Unexpected,
-        _ => Arrival::Expected,
     }
 }
 
@@ -186,7 +190,11 @@ fn register(
 }
 
 /// Steps over what follows an operation (7.7.1); `None` when it is unknown.
-fn skip_operands(cursor: &mut Cursor<'_>, operation: u8, unit: &UnitHeader) -> Option<()> {
+pub(crate) fn skip_operands(
+    cursor: &mut Cursor<'_>,
+    operation: u8,
+    unit: &UnitHeader,
+) -> Option<()> {
     match operation {
         0x03 => cursor.skip(u64::from(unit.encoding.address_size)),
         0x08 | 0x09 | 0x15 | 0x94 | 0x95 => cursor.skip(1),

@@ -9,6 +9,7 @@ pub(crate) mod constants;
 pub(crate) mod cursor;
 pub(crate) mod form;
 pub(crate) mod location;
+pub(crate) mod passing;
 pub(crate) mod sections;
 pub(crate) mod strings;
 pub(crate) mod unit;

@@ -28,12 +28,12 @@ pub(crate) struct Sections<'a> {
     pub(crate) types: Cow<'a, [u8]>,
     pub(crate) endian: Endian,
     /// How to relocate `info`, in a file whose units refer to other sections by relocations.
-    moved: Option<Moved<'a>>,
+    pub(crate) moved: Option<Moved<'a>>,
 }
 
 /// What belongs to a section of debug info in a relocatable file.
 #[derive(Debug)]
-struct Moved<'a> {
+pub(crate) struct Moved<'a> {
     relocations: Relocations<'a>,
     targets: Vec<Target>,
     /// Equal strings, once somebody looked for them, if they can be told.

@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::elf::image::Symbol;
 
@@ -36,12 +36,16 @@ pub(crate) struct ElfFunction<'a> {
 pub(crate) struct ElfFunctions<'a> {
     pub(crate) all: Vec<ElfFunction<'a>>,
     by_name: HashTable<u32>,
+    /// Their symbols by address, when the signatures that the compiler has left count.
+    pub(crate) symbols: Option<Symbols<'a>>,
 }
 
 impl<'a> ElfFunctions<'a> {
-    /// Those of a table. `each` gives its symbols, one after another.
-    pub(crate) fn collect(each: impl FnOnce(&mut dyn FnMut(Symbol<'a>))) -> Self {
-        let mut functions = ElfFunctions::default();
+    /// Those of a table. `each` gives its symbols, one after another; they are kept by address on
+    /// demand.
+    pub(crate) fn collect(by_address: bool, each: impl FnOnce(&mut dyn FnMut(Symbol<'a>))) -> Self {
+        let symbols = by_address.then(Symbols::default);
+        let mut functions = ElfFunctions { symbols, ..ElfFunctions::default() };
         each(&mut |symbol| {
             if symbol.kind != FUNC {
                 return;
@@ -52,7 +56,11 @@ impl<'a> ElfFunctions<'a> {
             if end.is_some() && (part(b".cold") || part(b".part")) {
                 return;
             }
-            functions.add(&symbol.name[..end.unwrap_or(symbol.name.len())], symbol.value);
+            let name = &symbol.name[..end.unwrap_or(symbol.name.len())];
+            let id = functions.add(name, symbol.value);
+            if let Some(symbols) = &mut functions.symbols {
+                symbols.add(id, symbol.name, symbol.value);
+            }
         });
         // The reference decides this when the next name comes, and behind the last comes none.
         if let Some(last) = functions.all.iter_mut().max_by_key(|function| function.name) {
@@ -61,8 +69,8 @@ impl<'a> ElfFunctions<'a> {
         functions
     }
 
-    fn add(&mut self, name: &'a [u8], address: u64) {
-        let ElfFunctions { all, by_name } = self;
+    fn add(&mut self, name: &'a [u8], address: u64) -> FunctionId {
+        let ElfFunctions { all, by_name, .. } = self;
         let next = all.len() as u32;
         let found = by_name.entry(
             hash(name),
@@ -73,12 +81,15 @@ impl<'a> ElfFunctions<'a> {
             Entry::Vacant(place) => {
                 place.insert(next);
                 all.push(ElfFunction { name, ambiguous: false, address, kfunc: None });
+                FunctionId(next)
             }
             Entry::Occupied(place) => {
                 // Neighbours that differ, a first address of 0 left aside.
-                let function = &mut all[*place.get() as usize];
+                let id = FunctionId(*place.get());
+                let function = &mut all[id.0 as usize];
                 function.ambiguous |= function.address != 0 && function.address != address;
                 function.address = address;
+                id
             }
         }
     }
@@ -112,6 +123,37 @@ impl<'a> ElfFunctions<'a> {
     }
 }
 
+/// A symbol with a suffix, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SuffixedId(pub(crate) u32);
+
+/// The symbols of functions by address.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Symbols<'a> {
+    /// For each function and address of one of its symbols, the first with a suffix.
+    at: FxHashMap<(FunctionId, u64), Option<SuffixedId>>,
+    suffixed: Vec<&'a [u8]>,
+}
+
+impl<'a> Symbols<'a> {
+    fn add(&mut self, function: FunctionId, name: &'a [u8], address: u64) {
+        let place = self.at.entry((function, address)).or_default();
+        if place.is_none() && memchr::memchr(b'.', name).is_some() {
+            *place = Some(SuffixedId(self.suffixed.len() as u32));
+            self.suffixed.push(name);
+        }
+    }
+
+    /// Whether a function has a symbol at an address, and which is the first with a suffix there.
+    pub(crate) fn at(&self, function: FunctionId, address: u64) -> Option<Option<SuffixedId>> {
+        self.at.get(&(function, address)).copied()
+    }
+
+    pub(crate) fn name(&self, id: SuffixedId) -> &'a [u8] {
+        self.suffixed.get(id.0 as usize).copied().unwrap_or_default()
+    }
+}
+
 fn hash(name: &[u8]) -> u64 {
     FxBuildHasher.hash_one(name)
 }
@@ -131,7 +173,7 @@ mod tests {
                 size: 1,
             })
             .collect();
-        let functions = ElfFunctions::collect(|see| symbols.into_iter().for_each(see));
+        let functions = ElfFunctions::collect(false, |see| symbols.into_iter().for_each(see));
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         functions.all.iter().map(|function| (text(function.name), function.ambiguous)).collect()
     }

@@ -20,7 +20,8 @@ pub(crate) fn encode(plan: &Plan<'_>, btf: Btf, merged: bool) -> Result<Btf, Enc
     let mut states = Vec::new();
     let mut variables = variables::Sections::new(image, *symbols, features);
     let mut put = |mut unit: Unit<'_>, address_size| -> Result<(), EncodeError> {
-        resolve::unit(&mut unit, plan.little_endian(), address_size)?;
+        let convention = context.true_signature.as_ref();
+        resolve::unit(&mut unit, plan.little_endian(), address_size, convention)?;
         let base = stream.types(&unit, features)?;
         let registers = context.register_params;
         functions::save(

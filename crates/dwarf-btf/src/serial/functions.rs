@@ -12,6 +12,7 @@ use crate::elf::kfuncs;
 use crate::error::EncodeError;
 use crate::features::Features;
 use crate::serial::stream::{Stream, UnitBase, push_prototype};
+use crate::signature::choice::{self, Candidate, Chosen, Rules, Standing};
 use crate::unit::model::{Function, Shape, Unit};
 use crate::unit::packed;
 
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub(crate) annotations: Vec<(StrOff, i32)>,
     pub(crate) unexpected_register: bool,
     pub(crate) uncertain_location: bool,
+    pub(crate) standing: Standing,
 }
 
 /// Saves the functions of a unit whose names are those of symbols.
@@ -37,15 +39,15 @@ pub(crate) fn save(
     address_size: u8,
     states: &mut Vec<State>,
 ) {
-    for function in &unit.functions {
+    for (index, function) in unit.functions.iter().enumerate() {
         let params = unit.params(&function.params);
         if function.declaration || params.iter().any(|param| param.name.is_none()) {
             continue;
         }
         let Some(id) = function.name.and_then(|name| functions.find(name)) else { continue };
         let mut words = Vec::with_capacity(params.len() * 2 + 2);
-        for param in params {
-            let name = stream.btf.add_string(param.name.unwrap_or_default());
+        for param in unit.shown(&function.params) {
+            let name = stream.btf.add_string(&param.full_name());
             words.extend([name.0, base.id(param.target_id).0]);
         }
         if function.varargs {
@@ -61,6 +63,7 @@ pub(crate) fn save(
             annotations: annotations.collect(),
             unexpected_register: function.unexpected_register,
             uncertain_location: is_uncertain(unit, function, register_params, address_size),
+            standing: Standing::of(functions, id, unit.signatures.functions.get(index)),
         });
     }
 }
@@ -100,8 +103,13 @@ pub(crate) fn encode(
     functions.sort(&mut named);
     for id in named {
         let (elf, group) = (functions.get(id), groups[&id]);
-        if !features.consistent_func || is_certain(btf, group, elf) {
-            one(btf, &group[0], elf, features)?;
+        if let Some(symbols) = &functions.symbols {
+            if let Some(chosen) = choose(btf, group, elf, features) {
+                let suffixed = chosen.suffixed.map(|id| symbols.name(id));
+                one(btf, &group[chosen.state], elf, suffixed, features)?;
+            }
+        } else if !features.consistent_func || is_certain(btf, group, elf) {
+            one(btf, &group[0], elf, None, features)?;
         }
     }
     Ok(())
@@ -112,6 +120,28 @@ fn is_certain(btf: &Btf, states: &[State], elf: &ElfFunction<'_>) -> bool {
     !elf.ambiguous
         && !flagged
         && states[1..].iter().all(|other| states_match(btf, &states[0], other))
+}
+
+/// The state that is encoded when the signatures that the compiler has left count.
+fn choose(
+    btf: &Btf,
+    states: &[State],
+    elf: &ElfFunction<'_>,
+    features: &Features,
+) -> Option<Chosen> {
+    let candidates: Vec<Candidate> = states
+        .iter()
+        .map(|state| Candidate {
+            unexpected_register: state.unexpected_register,
+            uncertain_location: state.uncertain_location,
+            standing: state.standing,
+        })
+        .collect();
+    let rules = Rules { consistent: features.consistent_func, ambiguous: elf.ambiguous };
+    choice::choose(&candidates, rules, |index| {
+        let (first, other) = (&states[0], &states[index]);
+        signatures_match(btf, (first.result, &first.params), (other.result, &other.params))
+    })
 }
 
 fn states_match(btf: &Btf, a: &State, b: &State) -> bool {
@@ -175,6 +205,50 @@ pub(crate) fn types_match(btf: &Btf, a: TypeId, b: TypeId) -> bool {
     false
 }
 
+/// The same of whole signatures, two words for a parameter, as pahole later than 1.31 has it: the
+/// parameters of callbacks count too.
+pub(crate) fn signatures_match(btf: &Btf, a: (TypeId, &[u32]), b: (TypeId, &[u32])) -> bool {
+    if a.1.len() != b.1.len() {
+        return false;
+    }
+    let params = a.1.chunks_exact(2).zip(b.1.chunks_exact(2));
+    let params = params.map(|(a, b)| (TypeId(a[1]), TypeId(b[1])));
+    let mut open: Vec<(TypeId, TypeId)> = std::iter::once((a.0, b.0)).chain(params).collect();
+    // More of them go in a circle.
+    for _ in 0..65536 {
+        let Some((a, b)) = open.pop() else { return true };
+        if !types_match(btf, a, b) {
+            return false;
+        }
+        if a == b {
+            continue;
+        }
+        // They agree but for parameters, and lead to the same prototypes.
+        if let (Some(a), Some(b)) = (prototype_behind(btf, a), prototype_behind(btf, b)) {
+            open.push((a.target(), b.target()));
+            open.extend(a.params().zip(b.params()).map(|(a, b)| (a.type_id, b.type_id)));
+        }
+    }
+    false
+}
+
+/// The prototype that a type without a name leads to.
+fn prototype_behind(btf: &Btf, id: TypeId) -> Option<Type<'_>> {
+    let mut id = id;
+    for _ in 0..4096 {
+        let ty = btf.get(id)?;
+        id = match ty.kind() {
+            Kind::FuncProto => return Some(ty),
+            Kind::Ptr | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => {
+                ty.target()
+            }
+            Kind::Array => ty.array().element,
+            _ => return None,
+        };
+    }
+    None
+}
+
 /// A declaration counts as what it declares.
 fn seen_as(ty: Type<'_>) -> Kind {
     match (ty.kind(), ty.flag()) {
@@ -188,10 +262,12 @@ fn one(
     btf: &mut Btf,
     state: &State,
     elf: &ElfFunction<'_>,
+    suffixed: Option<&[u8]>,
     features: &Features,
 ) -> Result<(), EncodeError> {
     let mut state = state.clone();
-    let kfunc = elf.kfunc.filter(|_| features.decl_tag_kfuncs);
+    // A kfunc is called by its own name.
+    let kfunc = elf.kfunc.filter(|_| features.decl_tag_kfuncs && suffixed.is_none());
     if let Some(flags) = kfunc.filter(|_| features.attributes) {
         let done = arena_pointers(btf, &mut state, flags);
         done.ok_or_else(|| EncodeError::Kfunc {
@@ -200,7 +276,7 @@ fn one(
         })?;
     }
     let prototype = push_prototype(btf, state.result, &state.params);
-    let name = btf.add_string(elf.name);
+    let name = btf.add_string(suffixed.unwrap_or(elf.name));
     // Always static: the reference says nothing else of functions.
     let info = Info::new(Kind::Func, false, linkage::STATIC);
     let id = btf.types.push(name, info, prototype.0, &[]);

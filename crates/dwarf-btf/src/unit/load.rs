@@ -3,6 +3,8 @@
 //! Which entries are looked into, and what they count as, differs by where they lie: see
 //! [`Scope`]. What a place has no use for is stepped over with everything inside.
 
+mod annotations;
+
 use std::ops::Range;
 
 use crate::dwarf::abbrev::{Abbrev, Abbrevs};
@@ -14,6 +16,8 @@ use crate::dwarf::location::{self, Arrival};
 use crate::dwarf::sections::Sections;
 use crate::dwarf::unit::UnitHeader;
 use crate::error::{EncodeError, Place};
+use crate::signature::analysis::Convention;
+use crate::signature::facts::{FunctionFacts, ParameterFacts};
 use crate::unit::model::{
     Annotation, CoreId, DieOffset, Entry, Enumerator, Function, Member, Parameter, Shape, Unit,
     UnitType, Variable,
@@ -33,6 +37,10 @@ pub(crate) struct Context<'a> {
     pub(crate) registers: &'static [u8],
     pub(crate) type_tags: bool,
     pub(crate) decl_tags: bool,
+    /// Attributes as GCC says them count too.
+    pub(crate) gnu_annotations: bool,
+    /// How parameters are passed, when the signatures that the compiler has left count.
+    pub(crate) true_signature: Option<Convention>,
     /// Names that begin with it become it.
     pub(crate) kabi_prefix: Option<&'a [u8]>,
     pub(crate) lang_exclude: &'a [u16],
@@ -160,6 +168,13 @@ impl<'u, 'a> Loader<'u, 'a> {
             tag::PARTIAL_UNIT | tag::SKELETON_UNIT => return Ok(UnitKind::LeftOut),
             _ => return Err(self.error(at, "a unit that begins with no unit's entry")),
         }
+        // Of units that count as one, the first decides, even if it is left out.
+        if self.context.true_signature.is_some() && self.unit.signatures.says_changes.is_none() {
+            let producer =
+                attrs::string(die.attrs.producer, self.context.sections, self.header, &self.bases);
+            let llvm = producer.map(|text| memchr::memmem::find(text, b"clang").is_some());
+            self.unit.signatures.says_changes = Some(llvm == Some(true));
+        }
         let language = attrs::number(die.attrs.language);
         if u16::try_from(language)
             .is_ok_and(|language| self.context.lang_exclude.contains(&language))
@@ -200,7 +215,9 @@ impl<'u, 'a> Loader<'u, 'a> {
                 owner.varargs = true;
             }
             (tag::MEMBER | tag::INHERITANCE, Scope::Aggregate) => return self.member(die, owner),
-            (tag::LLVM_ANNOTATION, Scope::Aggregate | Scope::Function { owner: true }) => {
+            (found, Scope::Aggregate | Scope::Function { owner: true })
+                if self.is_annotation(found) =>
+            {
                 self.annotation(&die, "btf_decl_tag", -1, &mut owner.annotations);
             }
             (tag::LEXICAL_BLOCK, Scope::Function { .. } | Scope::Inlined) if die.has_children => {
@@ -325,89 +342,15 @@ impl<'u, 'a> Loader<'u, 'a> {
         self.plain(die, Shape::Unsupported { what }, None)
     }
 
-    /// The value of an attribute of that name, appended when it is asked for.
-    fn annotation(&self, die: &Die<'a>, kind: &str, component: i32, to: &mut Vec<Annotation<'a>>) {
-        if !self.context.decl_tags || self.name(&die.attrs) != Some(kind.as_bytes()) {
-            return;
-        }
-        if let Some(value) = self.annotation_value(die) {
-            to.push(Annotation { value, component });
-        }
-    }
-
-    fn annotation_value(&self, die: &Die<'a>) -> Option<&'a [u8]> {
-        attrs::string(die.attrs.const_value, self.context.sections, self.header, &self.bases)
-    }
-
-    /// The attributes inside an entry that has no other children that count.
-    fn annotations_inside(
-        &mut self,
-        die: &Die<'a>,
-        component: i32,
-        to: &mut Vec<Annotation<'a>>,
-    ) -> Result<(), EncodeError> {
-        if !die.has_children {
-            return Ok(());
-        }
-        while let Some(child) = self.next()? {
-            if child.tag == tag::LLVM_ANNOTATION {
-                self.annotation(&child, "btf_decl_tag", component, to);
-            }
-            self.skip_children(&child)?;
-        }
-        Ok(())
-    }
-
-    fn annotated(&mut self, die: &Die<'a>) -> Result<Range<u32>, EncodeError> {
-        let mut annotations = Vec::new();
-        self.annotations_inside(die, -1, &mut annotations)?;
-        Ok(self.keep(annotations))
-    }
-
-    fn keep(&mut self, annotations: Vec<Annotation<'a>>) -> Range<u32> {
-        let start = self.unit.annotations.len() as u32;
-        self.unit.annotations.extend(annotations);
-        start..self.unit.annotations.len() as u32
-    }
-
-    /// A pointer, and in front of it the attributes of what it points to: the last one is next to
-    /// the pointer.
-    fn pointer(&mut self, die: Die<'a>, target: Option<DieOffset>) -> Result<(), EncodeError> {
-        let mut tags = Vec::new();
-        if die.has_children {
-            while let Some(child) = self.next()? {
-                let is_tag = child.tag == tag::LLVM_ANNOTATION
-                    && self.context.type_tags
-                    && self.name(&child.attrs) == Some(b"btf_type_tag");
-                if is_tag && let Some(value) = self.annotation_value(&child) {
-                    let id = self.push(&child, Shape::TypeTag { value }, None, 0..0);
-                    tags.push(id);
-                }
-                self.skip_children(&child)?;
-            }
-        }
-        // Each refers to the one before it, and the first to what the pointer would.
-        let (last, mut before) = (tags.last().copied(), None);
-        for id in tags {
-            let ty = &mut self.unit.types[id.0 as usize - 1];
-            ty.name = None;
-            match before.replace(id) {
-                Some(before) => ty.target_id = before,
-                None => ty.target = target,
-            }
-        }
-        let id = self.push(&die, Shape::Pointer, if last.is_some() { None } else { target }, 0..0);
-        if let Some(last) = last {
-            self.unit.types[id.0 as usize - 1].target_id = last;
-        }
-        Ok(())
-    }
-
     fn aggregate(&mut self, die: Die<'a>, declared: bool) -> Result<(), EncodeError> {
         let union = die.tag == tag::UNION_TYPE;
         let mut owner = Owner { union, ..Owner::default() };
         if die.has_children {
             self.children(Scope::Aggregate, &mut owner)?;
+        }
+        // Of unions the reference does not look at those.
+        if !union {
+            self.annotations_behind(&die, -1, &mut owner.annotations)?;
         }
         let Owner { members, annotations, .. } = owner;
         let start = self.unit.members.len() as u32;
@@ -455,7 +398,8 @@ impl<'u, 'a> Loader<'u, 'a> {
         }
         let component = owner.members.len() as i32;
         owner.members.push(member);
-        self.annotations_inside(&die, component, &mut owner.annotations)
+        self.annotations_inside(&die, component, &mut owner.annotations)?;
+        self.annotations_behind(&die, component, &mut owner.annotations)
     }
 
     fn enumeration(&mut self, die: Die<'a>) -> Result<(), EncodeError> {
@@ -520,13 +464,18 @@ impl<'u, 'a> Loader<'u, 'a> {
         if die.has_children {
             self.children(Scope::Prototype, &mut owner)?;
         }
-        let params = self.keep_params(owner.params);
+        let params = self.keep_params(owner.params, owner.facts);
         let size = attrs::number(die.attrs.byte_size);
         self.push(&die, Shape::Prototype { params, varargs: owner.varargs, size }, target, 0..0);
         Ok(())
     }
 
-    fn keep_params(&mut self, params: Vec<(DieOffset, Parameter<'a>)>) -> Range<u32> {
+    fn keep_params(
+        &mut self,
+        params: Vec<(DieOffset, Parameter<'a>)>,
+        facts: Vec<ParameterFacts<'a>>,
+    ) -> Range<u32> {
+        self.unit.signatures.params.extend(facts);
         let start = self.unit.params.len() as u32;
         for (offset, param) in params {
             let index = self.unit.params.len() as u32;
@@ -552,12 +501,19 @@ impl<'u, 'a> Loader<'u, 'a> {
         };
         let index = owner.params.len();
         let of_function = matches!(scope, Scope::Function { .. });
-        if of_function && index < self.context.register_params {
+        if self.context.true_signature.is_some() {
+            let (sections, header) = (self.context.sections, self.header);
+            owner.facts.push(match of_function {
+                true => ParameterFacts::read(attrs, index, sections, header, &self.bases),
+                false => ParameterFacts::default(),
+            });
+        } else if of_function && index < self.context.register_params {
             param.unexpected_register = self.arrival(attrs, index) == Arrival::Unexpected;
         }
         owner.params.push((die.offset, param));
         if scope == (Scope::Function { owner: true }) {
-            return self.annotations_inside(&die, index as i32, &mut owner.annotations);
+            self.annotations_inside(&die, index as i32, &mut owner.annotations)?;
+            return self.annotations_behind(&die, index as i32, &mut owner.annotations);
         }
         self.skip_children(&die)
     }
@@ -577,7 +533,13 @@ impl<'u, 'a> Loader<'u, 'a> {
         if die.has_children {
             self.children(Scope::Function { owner: true }, &mut owner)?;
         }
+        self.annotations_behind(&die, -1, &mut owner.annotations)?;
         let attrs = &die.attrs;
+        if self.context.true_signature.is_some() {
+            let (sections, header) = (self.context.sections, self.header);
+            let facts = FunctionFacts::read(attrs, sections, header, &self.bases);
+            self.unit.signatures.functions.push(facts);
+        }
         let function = Function {
             offset: die.offset,
             name: self.name(attrs),
@@ -585,7 +547,7 @@ impl<'u, 'a> Loader<'u, 'a> {
             target_id: CoreId(0),
             origin: attrs::reference(attrs.abstract_origin).map(DieOffset),
             specification: attrs::reference(attrs.specification).map(DieOffset),
-            params: self.keep_params(owner.params),
+            params: self.keep_params(owner.params, owner.facts),
             varargs: owner.varargs,
             declaration: attrs.declaration.is_some(),
             unexpected_register: false,
@@ -634,6 +596,8 @@ struct Owner<'a> {
     union: bool,
     members: Vec<Member<'a>>,
     params: Vec<(DieOffset, Parameter<'a>)>,
+    /// Of the parameters, when that is asked for.
+    facts: Vec<ParameterFacts<'a>>,
     varargs: bool,
     annotations: Vec<Annotation<'a>>,
 }

@@ -7,13 +7,8 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
-/// A type's number within its unit: 1 is the first, 0 is `void`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CoreId(pub(crate) u32);
-
-/// The place of an entry in `.debug_info`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct DieOffset(pub(crate) u64);
+use crate::signature::facts::{Shown, Signatures};
+pub(crate) use crate::unit::ids::{CoreId, DieOffset};
 
 /// What a type is.
 #[derive(Clone, Debug)]
@@ -173,6 +168,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) entries: FxHashMap<u64, Entry>,
     /// Its compiler orders members as it likes; the encoding orders them by offset.
     pub(crate) is_rust: bool,
+    /// How functions and parameters are passed, when that is asked for.
+    pub(crate) signatures: Signatures<'a>,
 }
 
 impl<'a> Unit<'a> {
@@ -195,6 +192,14 @@ impl<'a> Unit<'a> {
 
     pub(crate) fn params(&self, range: &Range<u32>) -> &[Parameter<'a>] {
         &self.params[range.start as usize..range.end as usize]
+    }
+
+    /// The parameters of a function that its prototype has.
+    pub(crate) fn shown(&self, range: &Range<u32>) -> impl Iterator<Item = Shown<'a>> {
+        range
+            .clone()
+            .zip(self.params(range))
+            .filter_map(|(index, param)| self.signatures.show(index, param.name, param.target_id))
     }
 
     pub(crate) fn annotations(&self, range: &Range<u32>) -> &[Annotation<'a>] {

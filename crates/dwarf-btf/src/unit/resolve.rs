@@ -3,17 +3,23 @@
 //! over two steps: only what was resolved before can be taken.
 
 use crate::error::{EncodeError, Place};
+use crate::signature::analysis::{self, Convention};
 use crate::unit::model::{CoreId, DieOffset, Entry, Shape, Unit};
 
-/// Resolves every reference of a unit. `little_endian` is the file's.
+/// Resolves every reference of a unit. `little_endian` is the file's; there is a convention when
+/// the signatures that the compiler has left count.
 pub(crate) fn unit(
     unit: &mut Unit<'_>,
     little_endian: bool,
     address_size: u8,
+    true_signature: Option<&Convention>,
 ) -> Result<(), EncodeError> {
     types(unit);
     params_and_variables(unit);
-    functions(unit)?;
+    if let Some(convention) = true_signature {
+        analysis::settle(unit, convention, address_size);
+    }
+    functions(unit, address_size, true_signature)?;
     bit_fields(unit, little_endian, address_size);
     if unit.is_rust {
         sort_members(unit);
@@ -68,7 +74,11 @@ fn params_and_variables(unit: &mut Unit<'_>) {
     }
 }
 
-fn functions(unit: &mut Unit<'_>) -> Result<(), EncodeError> {
+fn functions(
+    unit: &mut Unit<'_>,
+    address_size: u8,
+    true_signature: Option<&Convention>,
+) -> Result<(), EncodeError> {
     for index in 0..unit.functions.len() {
         let function = &unit.functions[index];
         let target_id = find_type(unit, function.target).unwrap_or_default();
@@ -85,12 +95,18 @@ fn functions(unit: &mut Unit<'_>) -> Result<(), EncodeError> {
         unit.functions[index].name = name;
         unit.functions[index].target_id = target_id;
         for param in params {
-            inherit_parameter(unit, param as usize);
+            let moved = inherit_parameter(unit, param as usize);
+            if let Some(facts) = unit.signatures.functions.get_mut(index) {
+                facts.reordered |= moved;
+            }
         }
     }
 
     // A return type that only the origin has. The reference does this in a pass of its own.
     for index in 0..unit.functions.len() {
+        if let Some(convention) = true_signature {
+            analysis::function(unit, index, convention, address_size);
+        }
         let params = unit.functions[index].params.clone();
         let unexpected = unit.params(&params).iter().any(|param| param.unexpected_register);
         let by_value = || unit.params(&params).iter().any(|param| is_struct(unit, param.target_id));
@@ -118,14 +134,18 @@ fn functions(unit: &mut Unit<'_>) -> Result<(), EncodeError> {
 }
 
 /// A parameter without a type of its own takes name and type of its origin, and hands back
-/// whether it arrives where it should.
-fn inherit_parameter(unit: &mut Unit<'_>, index: usize) {
+/// whether it arrives where it should. It says whether the two have different places, where places
+/// are known.
+fn inherit_parameter(unit: &mut Unit<'_>, index: usize) -> bool {
     let param = &unit.params[index];
     if param.target.is_some() {
-        return;
+        return false;
     }
-    let Some(origin) = param.origin else { return };
-    let Some(&Entry::Parameter(origin)) = unit.entries.get(&origin.0) else { return };
+    let Some(origin) = param.origin else { return false };
+    let Some(&Entry::Parameter(origin)) = unit.entries.get(&origin.0) else { return false };
+    unit.signatures.hand_back(index, origin as usize);
+    let place = |index: usize| unit.signatures.params.get(index).map(|facts| facts.index);
+    let moved = place(index) != place(origin as usize);
     let unexpected = param.unexpected_register;
     let origin = &mut unit.params[origin as usize];
     origin.unexpected_register |= unexpected;
@@ -133,6 +153,7 @@ fn inherit_parameter(unit: &mut Unit<'_>, index: usize) {
     let param = &mut unit.params[index];
     param.name = name;
     param.target_id = target_id;
+    moved
 }
 
 /// Whether a parameter is a structure by value: several registers may hold it.

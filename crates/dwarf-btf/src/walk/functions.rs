@@ -22,6 +22,7 @@ use crate::dwarf::sections::Sections;
 use crate::dwarf::unit::UnitHeader;
 use crate::elf::functions::{ElfFunctions, FunctionId};
 use crate::elf::names::FunctionNames;
+use crate::signature::choice::Standing;
 use crate::walk::compile::{Uncommon, flag};
 use crate::walk::fields::Order;
 use crate::walk::memory::Memory;
@@ -425,6 +426,7 @@ impl Functions {
                 result: key_at(memory, result)?,
                 unexpected_register: unexpected && !by_value,
                 uncertain_location: false,
+                standing: Standing::default(),
                 params: &self.words,
                 annotations: &[],
             },

@@ -77,7 +77,11 @@ pub(crate) fn dump(blob: &[u8]) -> String {
 /// What the reference makes of a file, when there is one: its blob, or none. Where it crashes
 /// there is nothing to compare with.
 pub(crate) fn reference(image: &[u8], features: &Features) -> Option<Option<Vec<u8>>> {
-    let program = std::env::var_os("DWARF_BTF_REFERENCE")?;
+    reference_of("DWARF_BTF_REFERENCE", image, features)
+}
+
+fn reference_of(variable: &str, image: &[u8], features: &Features) -> Option<Option<Vec<u8>>> {
+    let program = std::env::var_os(variable)?;
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     std::fs::write(&input, image).unwrap();
@@ -110,6 +114,8 @@ fn names(features: &Features) -> String {
         ("consistent_func", features.consistent_func),
         ("decl_tag_kfuncs", features.decl_tag_kfuncs),
         ("attributes", features.attributes),
+        ("layout", features.layout),
+        ("true_signature", features.true_signature),
     ];
     let on: Vec<&str> = all.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
     on.join(",")
@@ -132,6 +138,25 @@ pub(crate) fn encoded_with(file: &File, features: Features) -> Btf {
         }
     }
     Btf::read(&blob).unwrap()
+}
+
+/// Encodes a file with features that pahole has later than 1.31; the paths agree, and where
+/// `DWARF_BTF_LATER=PATH` names such a pahole, its types and strings.
+pub(crate) fn encoded_later(file: &File, features: Features) -> Btf {
+    let image = file.to_bytes();
+    let outcome = outcome(&image, &options(features.clone()));
+    let Outcome::Blob(blob) = outcome else { panic!("no blob: {outcome:?}") };
+    let ours = Btf::read(&blob).unwrap();
+    if let Some(theirs) = reference_of("DWARF_BTF_LATER", &image, &features) {
+        let theirs = theirs.expect("the reference makes a blob");
+        // Its header is longer even without a layout.
+        let read = Btf::read(&theirs).unwrap();
+        if (&read.types, read.strings.bytes()) != (&ours.types, ours.strings.bytes()) {
+            panic!("ours:\n{}\nthe reference's:\n{}", dump(&blob), dump(&theirs));
+        }
+        assert!(!features.layout || theirs == blob, "the layouts differ");
+    }
+    ours
 }
 
 /// Why a file is refused, on every path; the reference makes nothing of it.

@@ -20,7 +20,10 @@ pub(crate) const SUPPORTED: [&str; 13] = [
     "attributes",
 ];
 
-/// How many of them `default` means.
+/// What pahole has since, by names that 1.31 ignores: `kmill btf encode` knows them.
+pub(crate) const LATER: [&str; 3] = ["layout", "true_signature", "gnu_annotation"];
+
+/// How many of 1.31's `default` means.
 const DEFAULT: usize = 9;
 
 /// pahole has room for so many bytes of a list.
@@ -33,12 +36,19 @@ pub(crate) struct Wanted {
     pub(crate) features: Features,
     /// There was a list: what the next one names is added.
     listed: bool,
+    /// The names of [`LATER`] count.
+    later: bool,
 }
 
 /// What is to be said about a name that no feature has.
 pub(crate) type Unknown<'a> = &'a [u8];
 
 impl Wanted {
+    /// A kernel build's features, until there is a list; and its names may be [`LATER`] ones.
+    pub(crate) fn with_later() -> Wanted {
+        Wanted { features: Features::standard(), listed: false, later: true }
+    }
+
     /// Adds what a list names. `unknown` hears of each name that no feature has, and says whether
     /// to go on; where it says no, the rest is not looked at and the result is false.
     ///
@@ -66,7 +76,9 @@ impl Wanted {
         };
         let list = &list[..list.len().min(LIST_MAX)];
         for name in list.split(|byte| *byte == b',').filter(|name| !name.is_empty()) {
-            let known = std::str::from_utf8(name).is_ok_and(|name| self.features.enable(name));
+            let known = std::str::from_utf8(name).is_ok_and(|name| {
+                self.features.enable(name) || self.later && self.features.enable_later(name)
+            });
             if name == b"default" {
                 self.add_default();
             }
@@ -137,6 +149,21 @@ mod tests {
         let padding = ",".repeat(1021);
         let var = Features { var: true, ..Features::none() };
         assert_eq!(after(&[&format!("{padding}varx")]), (var, vec![]));
+    }
+
+    #[test]
+    fn later_names_count_only_where_they_are_asked_for() {
+        let list = b"layout,true_signature,gnu_annotation";
+        assert_eq!(after(&["layout,true_signature,gnu_annotation"]).1, LATER);
+        let mut wanted = Wanted::with_later();
+        assert!(wanted.add_list(list, |_| false));
+        let all = Features {
+            layout: true,
+            true_signature: true,
+            gnu_annotation: true,
+            ..Features::none()
+        };
+        assert_eq!(wanted.features, all);
     }
 
     #[test]

@@ -6,12 +6,10 @@ use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use dwarf_btf::Features;
-
 use super::help::help;
 use super::program::PROGRAM;
 use crate::completions::{self, Shell};
-use crate::encode::features::{SUPPORTED, Wanted};
+use crate::encode::features::{LATER, SUPPORTED, Wanted};
 use crate::encode::{self, Done, Error, Request, languages};
 use crate::getopt::{Event, Flag, Parser, Section, Value, entries};
 use crate::man::{self, Command, Operands};
@@ -44,10 +42,14 @@ const FLAGS: &[Flag<Id>] = &[
         "Encode only what this BTF does not have, and refer to it. The file is an ELF file with BTF, or holds BTF alone.",
     ),
     Flag::new(Id::Features, &["btf-features"]).takes("LIST", Value::Text).says(
-        "what parts of BTF to make",
+        "parts of BTF; also layout, true_signature, gnu_annotation",
         "Make only the parts of BTF that this list names, separated by commas. \"default\" stands \
          for the nine features of a kernel build, and is the default; a list that begins with \
-         \"+\" adds to these. Further lists add what they name.",
+         \"+\" adds to these. Further lists add what they name. Besides the features of pahole \
+         1.31 there are three of later ones: \"layout\" says how large each kind of type is, for \
+         readers that do not know it; \"true_signature\" gives functions that the compiler has \
+         changed the names and parameters that are left; \"gnu_annotation\" reads attributes as \
+         GCC 16 says them.",
     ),
     Flag::new(Id::LangExclude, &["lang-exclude"]).takes("LIST", Value::Text).says(
         "no units in these languages",
@@ -113,8 +115,8 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
     let entries = entries(&SECTIONS);
     let mut parser = Parser::new(program, &entries, args, posixly_correct);
     let (mut output, mut base, mut threads, mut time) = (None, None, None, false);
-    let (mut wanted, mut lang_exclude) = (Wanted::default(), Vec::new());
-    wanted.features = Features::standard();
+    let mut wanted = Wanted::with_later();
+    let mut lang_exclude = Vec::new();
     for event in &mut parser {
         let (id, value) = match event {
             Event::Option { id, value, .. } => (id, value.unwrap_or_default()),
@@ -133,7 +135,7 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
                     known
                 });
                 if let Some(bad) = bad {
-                    let known = SUPPORTED.join(", ");
+                    let known = [&SUPPORTED[..], &LATER[..]].concat().join(", ");
                     return complaint(&format!("no feature is called '{bad}'; there are {known}"));
                 }
             }
