@@ -697,4 +697,47 @@ pub(super) const MUTANTS: &[Mutant] = &[
         to: "starts |= ty.is_named;",
         test: test("dwarf-btf", &["--test", "disagree"]),
     },
+    // ELF files written to
+    Mutant {
+        name: "the header leads to what is not written yet",
+        file: "crates/kernel-elf/src/write/plan.rs",
+        from: "        steps.push(Step::Flush);\n        steps.push(Step::Switch { at: elf.shape.switch().start as u64, bytes: self.switch });",
+        to: "        steps.push(Step::Flush);\n        let table = steps.len().saturating_sub(2);\n        steps.insert(table, Step::Switch { at: elf.shape.switch().start as u64, bytes: self.switch });",
+        test: test("kernel-elf", &["--test", "write", "a_kill_leaves"]),
+    },
+    Mutant {
+        name: "the second copy goes over the first one",
+        file: "crates/kernel-elf/src/write/plan.rs",
+        from: "change.lay(&elf, old_len.max(new_len))",
+        to: "change.lay(&elf, old_len)",
+        test: test("kernel-elf", &["--test", "write", "a_kill_leaves"]),
+    },
+    Mutant {
+        name: "a loaded section keeps its flag elsewhere",
+        file: "crates/kernel-elf/src/write/plan.rs",
+        from: "            _ => 0,\n        };\n        self.sections[index] =",
+        to: "            _ => old.flags,\n        };\n        self.sections[index] =",
+        test: test("kernel-elf", &["--test", "write", "what_is_loaded_stays"]),
+    },
+    Mutant {
+        name: "somebody's bytes at the end are unused",
+        file: "crates/kernel-elf/src/write/plan.rs",
+        from: "bytes.iter().all(|byte| *byte == 0)",
+        to: "bytes.iter().all(|byte| *byte == 0 || bytes.len() > 5)",
+        test: test("kernel-elf", &["--test", "write", "what_nothing_leads_to_stays"]),
+    },
+    Mutant {
+        name: "a stopped run leaves what it appended",
+        file: "crates/kernel-elf/src/write/apply.rs",
+        from: "let _ = file.set_len(patch.old_len());",
+        to: "",
+        test: test("kernel-elf", &["--test", "write", "a_run_that_is_stopped"]),
+    },
+    Mutant {
+        name: "counts above 65,279 stay in the header",
+        file: "crates/kernel-elf/src/write/headers.rs",
+        from: "sections.len() >= LORESERVE || self.extended.0",
+        to: "self.extended.0",
+        test: test("kernel-elf", &["--test", "write", "counts_that_need_section_0"]),
+    },
 ];

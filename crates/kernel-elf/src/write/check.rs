@@ -119,9 +119,9 @@ fn headers(before: &Elf<'_>, after: &Elf<'_>, changed: &[usize]) -> Result<(), D
             Some(old) if !changed.contains(&index) => *old,
             // It is as it should have been already.
             Some(old) if old == new => *old,
-            Some(old) if old.flags & SHF_ALLOC != 0 => place(Section { name: old.name, ..added }),
             Some(old) => {
-                let flags = old.flags & !SHF_COMPRESSED;
+                let is_loaded = old.flags & SHF_ALLOC != 0;
+                let flags = if is_loaded { 0 } else { old.flags & !SHF_COMPRESSED };
                 place(Section { kind: SHT_PROGBITS, flags, ..*old })
             }
         };

@@ -95,10 +95,11 @@ impl<'c> Patch<'c> {
 /// What to do so that each of the sections holds its content.
 ///
 /// `image` is the whole file, without a signature. A section of that name gets the content, the first one
-/// if there are several; it is `SHT_PROGBITS` from then on. It keeps its other properties, except when it
-/// was loaded (`SHF_ALLOC`): what is loaded stays as it is, and the section becomes one that is not, as a
-/// new one is: no flags, no address, alignment 1, which is what `objcopy --add-section` makes. New sections
-/// go to the end of the table, so that no index changes.
+/// if there are several; it is `SHT_PROGBITS` from then on. If it was loaded (`SHF_ALLOC`), what is loaded
+/// stays as it is, and the section becomes one that is not, without flags. It keeps everything else, the
+/// address too: encoders look for a variable's section by addresses alone, and a kernel's per-CPU variables
+/// are at 0. A new section has no flags, no address, and alignment 1, as `objcopy --add-section` makes it.
+/// It goes to the end of the table, so that no index changes.
 ///
 /// # Errors
 /// [`WriteError`], for damaged files and for what would be wrong afterwards. Memory is bounded by the
@@ -173,10 +174,11 @@ impl<'c> Change<'c> {
             return Err(WriteError::Section { index, what });
         }
         let old = elf.sections[index];
-        self.sections[index] = match old.flags & SHF_ALLOC {
-            0 => Section { kind: SHT_PROGBITS, flags: old.flags & !SHF_COMPRESSED, ..old },
-            _ => Section { name: old.name, ..NEW },
+        let flags = match old.flags & SHF_ALLOC {
+            0 => old.flags & !SHF_COMPRESSED,
+            _ => 0,
         };
+        self.sections[index] = Section { kind: SHT_PROGBITS, flags, ..old };
         Ok(index)
     }
 
@@ -266,7 +268,7 @@ impl<'c> Change<'c> {
     }
 }
 
-/// The header of a section that was not there, or was loaded.
+/// The header of a section that was not there.
 const NEW: Section = Section {
     name: 0,
     kind: SHT_PROGBITS,
