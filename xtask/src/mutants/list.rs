@@ -729,9 +729,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a stopped run leaves what it appended",
         file: "crates/kernel-elf/src/write/apply.rs",
-        from: "let _ = file.set_len(patch.old_len());",
+        from: "let _ = medium.cut(patch.old_len());",
         to: "",
         test: test("kernel-elf", &["--test", "write", "a_run_that_is_stopped"]),
+    },
+    Mutant {
+        name: "a full disk behind the switch is a failure",
+        file: "crates/kernel-elf/src/write/apply.rs",
+        from: "if is_new && is_full(&error) => return Ok(()),",
+        to: "if is_new && is_full(&error) && false => return Ok(()),",
+        test: test("kernel-elf", &["--lib", "a_failure_anywhere"]),
     },
     Mutant {
         name: "counts above 65,279 stay in the header",

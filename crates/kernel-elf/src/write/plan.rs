@@ -217,10 +217,14 @@ impl<'c> Change<'c> {
     /// Where the file's end begins that nothing leads to any more: the place for the new parts. Its
     /// length if it does not end so.
     fn tail(&self, elf: &Elf<'_>) -> u64 {
-        let unused = unused(elf, &self.contents, self.names.is_some());
-        let used = used(elf, &unused.sections);
+        let replaced = self.contents.iter().map(|(index, _)| *index);
+        let replaced = replaced.filter(|index| *index < elf.sections.len());
+        let names = self.names.is_some().then_some(elf.names);
+        let moved: Vec<usize> = replaced.chain(names).collect();
+        let used = end_of_the_rest(elf, &moved);
         let mut tail = elf.image.len();
-        let mut parts: Vec<Range<usize>> = unused.ranges(elf).collect();
+        let parts = moved.iter().map(|index| elf.sections[*index].range());
+        let mut parts: Vec<Range<usize>> = parts.chain([elf.table.clone()]).collect();
         parts.sort_unstable_by_key(|part| part.end);
         while let Some(part) = parts.pop() {
             let padding = elf.image.get(part.end..tail);
@@ -289,30 +293,10 @@ fn is_as_it_should_be(elf: &Elf<'_>, index: usize, bytes: &[u8]) -> bool {
     is_plain && elf.content(index) == bytes
 }
 
-/// What of the old file nothing leads to after the change.
-pub(super) struct Unused {
-    /// The indexes of sections whose bytes lie elsewhere then. The section headers do in any case.
-    pub(super) sections: Vec<usize>,
-}
-
-impl Unused {
-    /// Where it was.
-    pub(super) fn ranges(&self, elf: &Elf<'_>) -> impl Iterator<Item = Range<usize>> {
-        let sections = self.sections.iter().map(|index| elf.sections[*index].range());
-        sections.chain([elf.table.clone()])
-    }
-}
-
-fn unused(elf: &Elf<'_>, contents: &[(usize, &[u8])], names_move: bool) -> Unused {
-    let replaced = contents.iter().map(|(index, _)| *index);
-    let replaced = replaced.filter(|index| *index < elf.sections.len());
-    Unused { sections: replaced.chain(names_move.then_some(elf.names)).collect() }
-}
-
-/// Where the last of the rest ends.
-pub(super) fn used(elf: &Elf<'_>, unused: &[usize]) -> usize {
+/// Where the last of all that does not move ends.
+fn end_of_the_rest(elf: &Elf<'_>, moved: &[usize]) -> usize {
     let sections = elf.sections.iter().enumerate().skip(1);
-    let sections = sections.filter(|(index, _)| !unused.contains(index));
+    let sections = sections.filter(|(index, _)| !moved.contains(index));
     let sections = sections.map(|(_, section)| section.range().end);
     let segments = elf.segments.iter().map(|segment| segment.end);
     let headers = [elf.shape.sizes().0, elf.programs.end];
