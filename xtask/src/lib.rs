@@ -77,6 +77,10 @@ const TASKS: &[Task] = &[
             Opt::value("--threads", "LIST", "our thread counts (default: 1,2,7; btf: 1,2,3,8)"),
             Opt::value("--features", "LIST", "btf: features; repeatable (default: a kernel's)"),
             Opt::flag("--leave-out-each", "btf: also with each of the features left out"),
+            Opt::flag(
+                "--in-place",
+                "btf: write into copies of the kernels; nothing else may differ",
+            ),
             Opt::value("--programs", "N", "btf: so many generated C programs, and no kernel"),
             Opt::value("--random", "N", "how many random trees (default: 500)"),
             Opt::value("--seed", "S", "the seed of the first random tree, or program (default: 0)"),

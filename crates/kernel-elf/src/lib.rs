@@ -1,5 +1,6 @@
-//! A kernel module's ELF file, read for its index: codecs by magic, positioned
-//! reads of the sections that matter, symbols, modinfo and symbol versions.
+//! A kernel's ELF files. Modules, read for their index: codecs by magic, positioned
+//! reads of the sections that matter, symbols, modinfo and symbol versions. Any
+//! file: sections written into it where it lies.
 //!
 //! Data flow of one module, all on one worker:
 //!
@@ -17,6 +18,7 @@
 //! | `layout` | ELF header and section table to the few sections an index needs |
 //! | [`module`] | [`ModuleElf`]: symbols, exported names, modinfo, versions |
 //! | [`map`] | a whole file in memory by a map, guarded against its shrinking |
+//! | [`write`] | sections of a file that is there, replaced or appended in place |
 //! | [`codec`] | gzip, xz, zstd, recognised by magic |
 //! | [`error`] | what can be wrong with a module, and the errno depmod reports |
 //!
@@ -31,6 +33,7 @@ pub mod map;
 pub mod module;
 pub mod reader;
 mod source;
+pub mod write;
 
 pub use codec::Codec;
 pub use error::ReadError;

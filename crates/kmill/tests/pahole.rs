@@ -89,15 +89,6 @@ fn other_modes_are_the_next_paholes() {
     assert_eq!(run(own.as_os_str()).status.code(), Some(64));
 }
 
-#[test]
-fn writing_into_the_file_says_that_it_cannot() {
-    let output = pahole(&["-J", "vmlinux"]);
-    assert_eq!(output.status.code(), Some(1));
-    let words = "pahole: writing BTF into the ELF file comes with a later release; ";
-    assert!(text(&output.stderr).starts_with(words));
-    assert_eq!(text(&output.stderr).lines().count(), 1);
-}
-
 /// COMPAT.md: pahole succeeds, and writes nothing.
 #[test]
 fn an_input_that_cannot_be_read_is_a_failure() {
@@ -147,7 +138,12 @@ fn one_file_is_encoded_at_a_time() {
 #[test]
 fn btf_encode_complains_about_what_makes_no_sense() {
     for (args, words) in [
-        (&["x"][..], "-o FILE is missing: where the BTF goes"),
+        (&["x"][..], "say where the BTF goes: -o FILE, or --in-place"),
+        (&["x", "-o", "y", "--in-place"], "-o and --in-place exclude each other"),
+        (
+            &["x", "-o", "y", "--drop-signature"],
+            "--drop-signature, --follow-links and --no-sync are about --in-place",
+        ),
         (&["-o", "out"], "name one input file, a vmlinux with debug info"),
         (&["-o", "out", "a", "b"], "name one input file, a vmlinux with debug info"),
         (&["--threads=0"], "--threads takes a number from 1, not '0'"),

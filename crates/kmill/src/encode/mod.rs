@@ -6,18 +6,20 @@
 //! run                   read -> the phases of dwarf_btf -> write
 //! error                 what can be wrong with a file
 //! output                a file that appears whole, or a device that is written straight
+//! in_place              or the input file, which gets a section
 //! ```
 //!
 //! Nothing here prints.
 
 pub(crate) mod error;
 pub(crate) mod features;
+pub(crate) mod in_place;
 pub(crate) mod input;
 pub(crate) mod languages;
 pub(crate) mod output;
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dwarf_btf::{Encoded, Features, Options};
 use padata::Pool;
@@ -25,6 +27,20 @@ use padata::Pool;
 use crate::report::phases::Phases;
 
 pub(crate) use self::error::Error;
+use self::in_place::{InPlace, Manner};
+use self::input::Input;
+
+/// The section that BTF is in.
+const SECTION: &str = ".BTF";
+
+/// Where the BTF goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// A file of its own.
+    File(PathBuf),
+    /// The section of the input file.
+    InPlace(Manner),
+}
 
 /// What is asked for.
 #[derive(Debug)]
@@ -32,7 +48,7 @@ pub(crate) struct Request {
     /// The ELF file with the debug info.
     pub(crate) input: PathBuf,
     /// Where the BTF goes.
-    pub(crate) output: PathBuf,
+    pub(crate) output: Output,
     /// The BTF that the new one goes on behind.
     pub(crate) base: Option<PathBuf>,
     /// Which parts of BTF.
@@ -58,11 +74,18 @@ pub(crate) enum Done {
 pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> {
     let Request { input: path, output, base, features, lang_exclude, kabi_prefix, threads } =
         request;
-    let (base, image) = phases.time("read", || -> Result<_, Error> {
+    let (base, place, image) = phases.time("read", || -> Result<_, Error> {
         // The base first, as pahole does: an input that is not there matters less.
         let base = base.map(|base| input::read_base(&base)).transpose()?;
-        Ok((base, input::read_input(&path).map_err(|e| Error::file(&path, "reading", e))?))
+        let place = Place::open(output, &path)?;
+        let image = place.read(&path)?;
+        Ok((base, place, image))
     })?;
+    if matches!(place, Place::InPlace(_)) && features.distilled_base && base.is_some() {
+        let cause =
+            "a distilled base (.BTF.base) comes with a later release; leave out distilled_base";
+        return Err(Error::file(&path, "encoding", cause));
+    }
     let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
     let mut parts = dwarf_btf::Phases::default();
     let release = |part: &[u8]| image.release(part);
@@ -71,11 +94,46 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
     phases.extend(parts.iter());
     // First: of a file that shrank, nothing that the encoder says is worth a word.
     image.check().map_err(|cause| Error::file(&path, "reading", cause))?;
+    drop(image);
     match encoded.map_err(|cause| Error::file(&path, "encoding", cause))? {
         Encoded::Nothing(why) => Ok(Done::Nothing(why)),
         Encoded::Blob(blob) => {
-            phases.time("write", || output::write(&output, &blob))?;
+            phases.time("write", || place.write(&blob))?;
             Ok(Done::Written)
+        }
+    }
+}
+
+/// Where the BTF goes, ready for it.
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    InPlace(InPlace),
+}
+
+impl Place {
+    fn open(output: Output, input: &Path) -> Result<Place, Error> {
+        Ok(match output {
+            Output::File(path) => Place::File(path),
+            Output::InPlace(manner) => Place::InPlace(InPlace::open(input, manner)?),
+        })
+    }
+
+    /// The input's bytes. They are read from the file that is written to, whatever has its name
+    /// meanwhile.
+    fn read(&self, input: &Path) -> Result<Input, Error> {
+        match self {
+            Place::File(_) => {
+                input::read_input(input).map_err(|cause| Error::file(input, "reading", cause))
+            }
+            Place::InPlace(place) => place.read(),
+        }
+    }
+
+    fn write(&self, blob: &[u8]) -> Result<(), Error> {
+        match self {
+            Place::File(path) => output::write(path, blob),
+            Place::InPlace(place) => place.write(&[(SECTION, blob)]),
         }
     }
 }

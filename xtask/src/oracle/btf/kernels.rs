@@ -30,15 +30,7 @@ pub(super) struct Options {
 
 /// Compares all of them; returns how many comparisons failed.
 pub(super) fn run(tools: &Tools, cache: &Cache, options: &Options) -> Result<usize> {
-    let kernels = find(cache, &options.pattern)?;
-    if kernels.is_empty() {
-        let place = cache.kernels();
-        let place = place.display();
-        return Err(format!(
-            "no vmlinux with debug info in {place}: `cargo xtask kernels --debug` fetches one"
-        )
-        .into());
-    }
+    let kernels = find_some(cache, &options.pattern)?;
     let work = cache.work()?;
     let output = work.path().join("btf");
     let (mut equal, mut different) = (0, 0);
@@ -84,8 +76,22 @@ pub(super) fn run(tools: &Tools, cache: &Cache, options: &Options) -> Result<usi
     Ok(different)
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// As [`find`], but at least one.
+pub(super) fn find_some(cache: &Cache, pattern: &str) -> Result<Vec<PathBuf>> {
+    let kernels = find(cache, pattern)?;
+    if kernels.is_empty() {
+        let place = cache.kernels();
+        let place = place.display();
+        return Err(format!(
+            "no vmlinux with debug info in {place}: `cargo xtask kernels --debug` fetches one"
+        )
+        .into());
+    }
+    Ok(kernels)
 }
 
 /// Every `vmlinux-*` below a `debug` directory, once however many names it has.
@@ -120,7 +126,12 @@ fn find(cache: &Cache, pattern: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// What the reference makes of a file: kept from an earlier run, or made now.
-fn reference(tools: &Tools, cache: &Cache, args: &[OsString], input: &Path) -> Result<Vec<u8>> {
+pub(super) fn reference(
+    tools: &Tools,
+    cache: &Cache,
+    args: &[OsString],
+    input: &Path,
+) -> Result<Vec<u8>> {
     let mut hasher = DefaultHasher::new();
     for path in [&tools.reference, input] {
         let metadata = fs::metadata(path).context(|| path.display().to_string())?;

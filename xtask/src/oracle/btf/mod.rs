@@ -4,6 +4,7 @@
 //! tools     the two encoders                        one file -> Outcome
 //! features  lists of features, and options from them
 //! kernels   every vmlinux with debug info in the cache, at several thread counts and features
+//! in_place  the same files, written into copies of the kernels themselves
 //! programs  generated C programs, compiled in many ways
 //! words     two blobs -> the first difference, by name
 //! ```
@@ -12,6 +13,7 @@
 //! afterwards, and its standard error must not tell of an abort.
 
 mod features;
+mod in_place;
 mod kernels;
 mod programs;
 mod tools;
@@ -51,7 +53,11 @@ pub(super) fn run(matches: &Matches) -> Result<()> {
                 pattern: matches.value("--trees").unwrap_or("*").to_owned(),
                 keep: matches.value("--keep").map(Into::into),
             };
-            kernels::run(&tools, &Cache::locate(matches)?, &options)?
+            let cache = Cache::locate(matches)?;
+            match matches.has("--in-place") {
+                true => in_place::run(&tools, &cache, &options)?,
+                false => kernels::run(&tools, &cache, &options)?,
+            }
         }
     };
     match different {

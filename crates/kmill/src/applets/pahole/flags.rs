@@ -18,8 +18,11 @@ use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use kernel_elf::write::Flush;
+
 use crate::completions::{self, Shell};
 use crate::encode::features::{SUPPORTED, Wanted};
+use crate::encode::in_place::Manner;
 use crate::encode::languages;
 use crate::getopt::{Event, Parser, entries};
 use crate::man::{self, Command, Operands};
@@ -59,6 +62,9 @@ enum Id {
     Version,
     Threads,
     Time,
+    DropSignature,
+    FollowLinks,
+    NoSync,
     /// One that changes nothing here.
     NoEffect(&'static str),
     /// One that is about something else than encoding.
@@ -82,6 +88,8 @@ const NOT_OURS: [&str; 7] = [
 pub(crate) struct Options {
     /// `--btf_encode_detached`: the last one.
     pub(crate) detached: Option<OsString>,
+    /// How the file itself is changed, without `--btf_encode_detached`.
+    pub(crate) manner: Manner,
     /// All options that name features, in order.
     pub(crate) wanted: Wanted,
     /// Numbers of languages to leave out.
@@ -222,6 +230,9 @@ fn run(
                 }
             },
             Id::Time => options.time = true,
+            Id::DropSignature => options.manner.allowed.drop_signature = true,
+            Id::FollowLinks => options.manner.allowed.follow_links = true,
+            Id::NoSync => options.manner.flush = Flush::No,
             Id::NoEffect(_) => {}
             // The only format that -J looks for anyway.
             Id::Other("format_path") => not_ours |= text != "dwarf",
@@ -322,17 +333,23 @@ static COMMAND: Command<Id> = Command {
     name: "pahole",
     section: 1,
     summary: "turn debug info into BTF",
-    synopsis: &["-J --btf_encode_detached=FILE [options] INPUT"],
+    synopsis: &["-J [options] FILE", "-J --btf_encode_detached=FILE [options] INPUT"],
     description: &[
         "Reads the DWARF debug info of a kernel and writes BTF, byte for byte as pahole 1.31 does \
          when it encodes.",
+        "Without --btf_encode_detached the BTF goes into the section .BTF of the file itself, which is \
+         added or replaced. Everything else in the file stays as it is and where it is, with owner, \
+         mode and links. What is new is written behind the end, and one short write makes it a part of \
+         the file: whenever the run ends, the file is the old one or the new one. A section that was \
+         loaded (SHF_ALLOC) is not loaded any more; the bytes that are loaded do not change. \
+         No objcopy is needed or run, whatever LLVM_OBJCOPY says.",
         "Everything else that pahole does is left to the next program of that name in PATH.",
     ],
     sections: &table::SECTIONS,
     operands: Operands::Files,
     exits: &[
-        ("0", "Success, or there is nothing to encode; then no file is written."),
-        ("1", "Failure; no file is written."),
+        ("0", "Success, or there is nothing to encode; then nothing is written."),
+        ("1", "Failure; nothing is written, and a file is what it was."),
         ("64", "A mistake on the command line, or no other pahole for what is asked for."),
     ],
     environment: &[

@@ -7,7 +7,7 @@ mod next;
 use std::ffi::{OsStr, OsString};
 
 use self::flags::{Options, Parsed, Threads};
-use crate::encode::{self, Done, Error, Request};
+use crate::encode::{self, Done, Error, Output, Request};
 use crate::report::phases::Phases;
 use crate::report::streams::{complain, show};
 use crate::signals;
@@ -60,10 +60,9 @@ fn run(options: Options) -> u8 {
 
 /// What is asked for, or why it cannot be done.
 fn request(options: Options) -> Result<Request, String> {
-    let Some(output) = options.detached else {
-        return Err("writing BTF into the ELF file comes with a later release; \
-                    --btf_encode_detached=FILE writes it to a file of its own"
-            .to_owned());
+    let output = match options.detached {
+        Some(file) => Output::File(file.into()),
+        None => Output::InPlace(options.manner),
     };
     let input = match <[OsString; 1]>::try_from(options.operands) {
         Ok([input]) => input,
@@ -76,7 +75,7 @@ fn request(options: Options) -> Result<Request, String> {
     };
     Ok(Request {
         input: input.into(),
-        output: output.into(),
+        output,
         base: options.base.map(Into::into),
         features: options.wanted.features,
         lang_exclude: options.lang_exclude,

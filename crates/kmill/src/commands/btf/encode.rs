@@ -6,11 +6,14 @@ use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use kernel_elf::write::Flush;
+
 use super::help::help;
 use super::program::PROGRAM;
 use crate::completions::{self, Shell};
 use crate::encode::features::{LATER, SUPPORTED, Wanted};
-use crate::encode::{self, Done, Error, Request, languages};
+use crate::encode::in_place::Manner;
+use crate::encode::{self, Done, Error, Output, Request, languages};
 use crate::getopt::{Event, Flag, Parser, Section, Value, entries};
 use crate::man::{self, Command, Operands};
 use crate::report::phases::Phases;
@@ -20,6 +23,10 @@ use crate::signals;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Id {
     Output,
+    InPlace,
+    DropSignature,
+    FollowLinks,
+    NoSync,
     Base,
     Features,
     LangExclude,
@@ -36,6 +43,29 @@ const FLAGS: &[Flag<Id>] = &[
         "where the BTF goes",
         "Where the BTF goes. A regular file appears whole or not at all; a device or a pipe is \
          written straight.",
+    ),
+    Flag::new(Id::InPlace, &["in-place"]).says(
+        "into the file itself, as its section .BTF",
+        "Instead of -o: the BTF goes into the section .BTF of the file itself, which is added or \
+         replaced. Everything else in the file stays as it is and where it is, with owner, mode and \
+         links. Whenever the run ends, the file is the old one or the new one. A section that was \
+         loaded (SHF_ALLOC) is not loaded any more; the bytes that are loaded do not change.",
+    ),
+    Flag::new(Id::DropSignature, &["drop-signature"]).says(
+        "in place: take the signature off a module",
+        "With --in-place: take the signature off a signed module, which it would not fit any more. \
+         Else a signed module is refused.",
+    ),
+    Flag::new(Id::FollowLinks, &["follow-links"]).says(
+        "in place: change the file under all its links",
+        "With --in-place: write into a file that has several (hard) links; the change is seen under \
+         all its names. Else such a file is refused.",
+    ),
+    Flag::new(Id::NoSync, &["no-sync"]).says(
+        "in place: do not wait for the disk",
+        "With --in-place: do not wait until the disk has what was written, before the file becomes \
+         the new one. It is the old one or the new one whenever the run is killed, but not when the \
+         power goes.",
     ),
     Flag::new(Id::Base, &["base"]).takes("FILE", Value::File).says(
         "BTF that this one goes on behind",
@@ -115,8 +145,8 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
     let entries = entries(&SECTIONS);
     let mut parser = Parser::new(program, &entries, args, posixly_correct);
     let (mut output, mut base, mut threads, mut time) = (None, None, None, false);
-    let mut wanted = Wanted::with_later();
-    let mut lang_exclude = Vec::new();
+    let (mut in_place, mut manner) = (false, Manner::default());
+    let (mut wanted, mut lang_exclude) = (Wanted::with_later(), Vec::new());
     for event in &mut parser {
         let (id, value) = match event {
             Event::Option { id, value, .. } => (id, value.unwrap_or_default()),
@@ -124,6 +154,10 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
         };
         match id {
             Id::Output => output = Some(PathBuf::from(value)),
+            Id::InPlace => in_place = true,
+            Id::DropSignature => manner.allowed.drop_signature = true,
+            Id::FollowLinks => manner.allowed.follow_links = true,
+            Id::NoSync => manner.flush = Flush::No,
             Id::Base => base = Some(PathBuf::from(value)),
             Id::Features => {
                 let mut bad = None;
@@ -162,7 +196,18 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
             Id::Help => return Ok(Parsed::Help),
         }
     }
-    let Some(output) = output else { return complaint("-o FILE is missing: where the BTF goes") };
+    let output = match (output, in_place) {
+        (Some(file), false) if manner == Manner::default() => Output::File(file),
+        (Some(_), false) => {
+            let words = "--drop-signature, --follow-links and --no-sync are about --in-place";
+            return complaint(words);
+        }
+        (None, true) => Output::InPlace(manner),
+        (None, false) => {
+            return complaint("say where the BTF goes: -o FILE, or --in-place");
+        }
+        (Some(_), true) => return complaint("-o and --in-place exclude each other"),
+    };
     let [input] = parser.operands()[..] else {
         return complaint("name one input file, a vmlinux with debug info");
     };
@@ -187,7 +232,7 @@ static COMMAND: Command<Id> = Command {
     name: "kmill-btf-encode",
     section: 1,
     summary: "make BTF of a kernel's debug info",
-    synopsis: &["[options] -o FILE INPUT"],
+    synopsis: &["[options] -o FILE INPUT", "[options] --in-place FILE"],
     description: &[
         "Reads the DWARF debug info of an ELF file and writes the BTF that pahole 1.31 makes of \
          it.",
@@ -195,8 +240,8 @@ static COMMAND: Command<Id> = Command {
     sections: &SECTIONS,
     operands: Operands::Files,
     exits: &[
-        ("0", "Success, or there is nothing to encode; then no file is written."),
-        ("1", "Failure; no file is written."),
+        ("0", "Success, or there is nothing to encode; then nothing is written."),
+        ("1", "Failure; nothing is written, and a file is what it was."),
     ],
     environment: &[],
     see_also: &[

@@ -18,7 +18,7 @@ pub(super) static SECTIONS: [Section<Id>; 5] = [
 pub(super) const SHOWN: usize = 3;
 
 const ENCODING: &[Flag<Id>] = &[
-    Flag::new(Id::Encode, &["btf_encode"]).short(b'J').rank(57).says("Write BTF", "Encode the debug info as BTF. Without --btf_encode_detached, the BTF is to go into the file itself, which this release cannot do."),
+    Flag::new(Id::Encode, &["btf_encode"]).short(b'J').rank(57).says("Write BTF", "Encode the debug info as BTF. Without --btf_encode_detached, the BTF goes into the file itself, into its section .BTF."),
     Flag::new(Id::Detached, &["btf_encode_detached"]).takes("FILENAME", Value::File).rank(58).says("Write BTF to this file", "Encode the debug info as BTF, into this file. A regular file appears whole or not at all; a device or a pipe is written straight. If nothing is to be encoded there is no file, and that is no failure."),
     Flag::new(Id::Features, &["btf_features"]).takes("FEATURE_LIST", Value::Text).rank(81).says("What parts of BTF to make", "Make only the parts of BTF that this list names, separated by commas; names that are not known are ignored. \"default\" stands for the nine features of a kernel build, and a list that begins with \"+\" adds to these. Further lists add what they name."),
     Flag::new(Id::FeaturesStrict, &["btf_features_strict"]).takes("FEATURE_LIST_STRICT", Value::Text).rank(83).says("The same; unknown names are errors", "As --btf_features, but a name that is not known is an error."),
@@ -64,6 +64,18 @@ const ADDED: &[Flag<Id>] = &[
     Flag::new(Id::Time, &["time"]).says(
         "Say how long each phase took",
         "Print to standard error how long each phase of the run took.",
+    ),
+    Flag::new(Id::DropSignature, &["drop-signature"]).says(
+        "Take the signature off a signed module",
+        "Without --btf_encode_detached: take the signature off a signed module, which it would not fit any more. Else a signed module is refused.",
+    ),
+    Flag::new(Id::FollowLinks, &["follow-links"]).says(
+        "Write into a file with several links",
+        "Without --btf_encode_detached: write into a file that has several (hard) links; the change is seen under all its names. Else such a file is refused.",
+    ),
+    Flag::new(Id::NoSync, &["no-sync"]).says(
+        "Do not wait for the disk",
+        "Without --btf_encode_detached: do not wait until the disk has what was written, before the file becomes the new one. It is the old one or the new one whenever the run is killed, but not when the power goes.",
     ),
 ];
 
