@@ -718,13 +718,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         to: "",
         test: test("dwarf-btf", &["--test", "signatures", "the_first_state_is_doubted"]),
     },
-    },
     Mutant {
         name: "structures take one register",
         file: "crates/dwarf-btf/src/signature/analysis.rs",
         from: "true => usize::from(facts.size).div_ceil(word).max(1),",
         to: "true => word.min(1),",
         test: test("dwarf-btf", &["--test", "signatures", "structures_take_as_many"]),
+    },
     // ELF files written to
     Mutant {
         name: "the header leads to what is not written yet",
