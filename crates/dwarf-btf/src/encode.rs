@@ -12,6 +12,7 @@ use crate::options::Options;
 use crate::phases::Phases;
 use crate::plan::Plan;
 use crate::serial;
+use crate::session::Session;
 
 /// What became of a file.
 #[derive(Debug)]
@@ -28,10 +29,11 @@ pub enum Encoded {
 /// # Errors
 /// When the file is damaged, or says what BTF cannot: see [`EncodeError`].
 pub fn encode(pool: &Pool, image: &[u8], options: &Options) -> Result<Encoded, EncodeError> {
-    encode_timed(pool, image.into(), options, &mut Phases::default())
+    let session = Session::default();
+    encode_timed(pool, image.into(), options, &session, &mut Phases::default())
 }
 
-/// The same, and says how long each part took.
+/// The same for one of many files, and says how long each part took.
 ///
 /// # Errors
 /// As [`encode`].
@@ -39,6 +41,7 @@ pub fn encode_timed(
     pool: &Pool,
     input: Input<'_>,
     options: &Options,
+    session: &Session,
     phases: &mut Phases,
 ) -> Result<Encoded, EncodeError> {
     let image = phases.time("plan/elf", || Image::read(input.bytes))?;
@@ -49,19 +52,20 @@ pub fn encode_timed(
     let merged = phases.time("plan/references across units", || plan.refers_across())?;
 
     let btf = || match &options.base {
-        Some(base) => Btf::split(base.clone()),
+        Some(index) => Btf::split(index.base().clone()),
         None => Btf::new(image.endian),
     };
-    let by_classes = match merged || options.base.is_some() || options.serial {
+    let by_classes = match merged || options.serial {
         true => Err(NoClasses::Serial),
-        false => class::encode::encode(pool, &plan, btf(), input.release, phases),
+        false => class::encode::encode(pool, &plan, btf(), input.release, session, phases),
     };
     let btf = match by_classes {
         Ok(btf) => btf,
         Err(NoClasses::Error(error)) => return Err(error),
         Err(NoClasses::Serial) => {
             let all = phases.time("serial", || serial::encode::encode(&plan, btf(), merged))?;
-            phases.time("serial/deduplicate", || all.dedup())?
+            phases
+                .time("serial/deduplicate", || session.deduplicate(all, options.base.as_deref()))?
         }
     };
     if btf.types.is_empty() && options.base.is_none() {

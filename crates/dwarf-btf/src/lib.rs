@@ -15,6 +15,7 @@
 //! | `plan` | what there is to encode |
 //! | [`phases`] | how long it took |
 //! | `machine` | calling conventions |
+//! | [`session`] | memory from one encoding to the next |
 //! | [`error`] | what can be wrong |
 
 mod class;
@@ -29,6 +30,7 @@ pub mod options;
 pub mod phases;
 mod plan;
 mod serial;
+pub mod session;
 mod signature;
 mod unit;
 mod walk;
@@ -39,3 +41,4 @@ pub use features::Features;
 pub use input::{Input, Release};
 pub use options::Options;
 pub use phases::Phases;
+pub use session::Session;

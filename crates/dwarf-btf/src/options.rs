@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kmill_btf::Btf;
+use kmill_btf::dedup::Index;
 
 use crate::features::Features;
 
@@ -15,8 +15,8 @@ pub struct Options {
     pub lang_exclude: Vec<u16>,
     /// Names that begin with this become this (pahole's `--kabi_prefix`).
     pub kabi_prefix: Option<Vec<u8>>,
-    /// What a split blob goes on behind.
-    pub base: Option<Arc<Btf>>,
+    /// What a split blob goes on behind. One index does for any number of blobs.
+    pub base: Option<Arc<Index>>,
     /// One unit after another, without classes: slow, and the reference for the parallel path.
     pub serial: bool,
 }

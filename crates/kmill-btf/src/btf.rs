@@ -60,6 +60,12 @@ impl Btf {
         self.string(ty.name()).unwrap_or_default()
     }
 
+    /// The offset of a string, ours or the base's.
+    pub fn find_string(&self, text: &[u8]) -> Option<StrOff> {
+        let base = self.base.as_ref().and_then(|base| base.find_string(text));
+        base.or_else(|| self.strings.find(text))
+    }
+
     /// The offset of a string: the base's when it has it, else ours.
     pub fn add_string(&mut self, text: &[u8]) -> StrOff {
         let mut base = self.base.as_ref();

@@ -651,7 +651,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a table that grows leaves its lists as they are",
         file: "crates/kmill-btf/src/dedup/table.rs",
-        from: "self.turned = !self.turned;",
+        from: "fill.turned = !fill.turned;",
         to: "",
         test: test("kmill-btf", &["candidates_come_in_the_order_of_libbpfs_hashmap"]),
     },

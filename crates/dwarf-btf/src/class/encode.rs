@@ -1,18 +1,19 @@
 //! The whole encoding by classes: units in parallel, then what they have in common.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kmill_btf::dedup;
 use kmill_btf::{Btf, StrOff, TypeId, Types};
 use padata::{Pool, Weight};
 
+use crate::class::base::Beside;
 use crate::class::behind::Behind;
 use crate::class::from_unit::{self, Around, NoClasses};
 use crate::class::graph::Again;
 use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::merge::{Collision, Merged, Units};
+use crate::class::reader::Reader;
 use crate::class::reduce::{self, Names, Reduced};
 use crate::class::states::{State, States};
 use crate::class::{self};
@@ -26,14 +27,11 @@ use crate::phases::Phases;
 use crate::plan::Plan;
 use crate::serial::functions;
 use crate::serial::variables;
+use crate::session::{Borrowed, Session};
 use crate::unit::load::{self, UnitKind};
 use crate::unit::model::Unit;
 use crate::unit::resolve;
-use crate::walk::{
-    self,
-    compile::Uncommon,
-    unit::{Walker, Wanted},
-};
+use crate::walk::{self, compile::Uncommon, unit::Wanted};
 
 impl From<Collision> for NoClasses {
     fn from(_: Collision) -> Self {
@@ -47,6 +45,7 @@ pub(crate) fn encode(
     plan: &Plan<'_>,
     btf: Btf,
     release: Option<Release<'_>>,
+    session: &Session,
     phases: &mut Phases,
 ) -> Result<Btf, NoClasses> {
     let features = &plan.options.features;
@@ -66,30 +65,26 @@ pub(crate) fn encode(
         variables: &variables,
         register_params: plan.context.register_params,
     };
-    let readers = Readers::default();
     let lanes =
-        phases.time("map", || map(pool, plan, &around, &readers, &Behind::new(plan, release)))?;
+        phases.time("map", || map(pool, plan, &around, session, &Behind::new(plan, release)))?;
 
     let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
-    let units = phases.time("merge/uncertain", || merged.mark_uncertain());
-    let shared = Shared { plan, around: &around, readers: &readers, merged: &merged, btf: &btf };
+    let index = plan.options.base.as_deref();
+    let units = phases.time("merge/uncertain", || {
+        let prefix = plan.context.kabi_prefix;
+        let beside = |index| Beside::new(index, &merged, plan.sections, prefix).conflicts();
+        let conflicts = index.map(beside);
+        merged.mark_uncertain(conflicts)
+    });
+    let shared = Shared { plan, around: &around, session, merged: &merged, btf: &btf };
     let again = phases.time("merge/read again", || shared.read_again(pool, units))?;
-    // Their tables are as large as the largest unit, and nothing is walked any more.
-    readers.lock().clear();
+    // Nothing is walked any more.
+    session.forget_large_readers();
+    if index.is_some() || class::functions::has_arenas(&plan.functions, features) {
+        return shared.together(&again, phases);
+    }
     let parts = phases.time("merge/types, strings, order", || shared.parts(pool, &again))?;
     let Parts { mut btf, names, named, reduced, types, ids } = parts;
-    if class::functions::has_arenas(&plan.functions, features) {
-        // Pointers of functions change: everything is deduplicated once more, behind them.
-        let reduced = reduce::reduce(&merged, &again, Btf::default())?;
-        let places = reduced.numbers.places(&names);
-        btf.types = reduced.btf.types.clone();
-        btf.types.map_names(|number| places[number.0 as usize]);
-        let states = states(&merged, &again, &reduced, &names);
-        functions::encode(&mut btf, states, &plan.functions, features)?;
-        add_variables(&mut variables, &lanes, &reduced, |id| id);
-        variables.finish(&mut btf, plan.image);
-        return Ok(btf.dedup().map_err(EncodeError::from)?);
-    }
     let places = reduced.numbers.places(&names);
     let place = |number: StrOff| places[number.0 as usize];
     btf.types = types;
@@ -98,7 +93,7 @@ pub(crate) fn encode(
         let types = class::functions::Types::new(&merged, &again, &reduced, &names, &ids);
         class::functions::encode(pool, &mut btf, &named, &types, &plan.functions, features);
     });
-    add_variables(&mut variables, &lanes, &reduced, |id| ids[id.index()]);
+    add_variables(&mut variables, &lanes, &reduced, |id| ids.get(id));
     variables.finish(&mut btf, plan.image);
     Ok(btf)
 }
@@ -117,25 +112,6 @@ fn add_variables(
     }
 }
 
-/// What reads units, one after another. A walker knows declarations by their numbers, so the two
-/// stay together.
-#[derive(Debug, Default)]
-struct Reader {
-    abbrevs: Abbrevs,
-    walker: Walker,
-}
-
-/// Readers that have done their work and may do more: what they know of names and declarations
-/// stays.
-#[derive(Debug, Default)]
-struct Readers(Mutex<Vec<Reader>>);
-
-impl Readers {
-    fn lock(&self) -> MutexGuard<'_, Vec<Reader>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A lane, or the first unit that it could not read, and why.
 type Read = Result<Lane, (usize, NoClasses)>;
 
@@ -145,7 +121,7 @@ fn map(
     pool: &Pool,
     plan: &Plan<'_>,
     around: &Around<'_>,
-    readers: &Readers,
+    session: &Session,
     behind: &Behind<'_>,
 ) -> Result<Vec<Lane>, NoClasses> {
     let next = AtomicUsize::new(0);
@@ -158,12 +134,12 @@ fn map(
         || (),
         |_, _| -> Read {
             let mut lane = Lane::new(plan.functions.all.len());
-            let mut reader = Reader::default();
+            let mut reader = session.reader();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= plan.headers.len() {
                     lane.finish();
-                    readers.lock().push(reader);
+                    session.give_back(reader);
                     return Ok(lane);
                 }
                 behind.pass(plan.headers[number].start);
@@ -273,7 +249,7 @@ struct Parts {
     /// And after, with numbers for names.
     types: Types,
     /// By id before, the id after.
-    ids: Vec<TypeId>,
+    ids: dedup::Ids,
 }
 
 /// One of the three things that have nothing to do with each other.
@@ -286,7 +262,7 @@ enum Task {
 
 /// What a task brings.
 enum Part {
-    Types(Box<(Reduced, Types, Vec<TypeId>)>),
+    Types(Box<(Reduced, Types, dedup::Ids)>),
     Strings(Btf, Names),
     Order(Vec<FunctionId>),
 }
@@ -294,7 +270,7 @@ enum Part {
 struct Shared<'c, 'l> {
     plan: &'c Plan<'c>,
     around: &'c Around<'c>,
-    readers: &'c Readers,
+    session: &'c Session,
     merged: &'c Merged<'l>,
     /// Without types and strings.
     btf: &'c Btf,
@@ -312,9 +288,9 @@ impl Shared<'_, '_> {
             let header = &self.plan.headers[*number as usize];
             (header.end - header.start) as u64
         };
-        let scratch = || self.readers.lock().pop().unwrap_or_default();
+        let scratch = || Borrowed::new(self.session);
         let read = pool.map(&numbers, weight, Weight::UNLIMITED, scratch, |number, reader| {
-            self.again(*number, reader)
+            self.again(*number, reader.get())
         });
         read.into_iter().filter_map(Result::transpose).collect()
     }
@@ -334,6 +310,33 @@ impl Shared<'_, '_> {
             Some(unit) => from_unit::again(number, &unit, header.start, self.around).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Types, functions and variables on one stream, deduplicated together: functions may be the
+    /// base's, or have types that nothing else has.
+    fn together(&self, again: &[Again], phases: &mut Phases) -> Result<Btf, NoClasses> {
+        let Shared { plan, merged, .. } = self;
+        let options = plan.options;
+        let mut btf = self.btf.clone();
+        let (reduced, names) = phases.time("merge/types and strings", || {
+            let reduced = reduce::reduce(merged, again, self.btf.clone())?;
+            let prefix = plan.context.kabi_prefix;
+            let names = reduce::names(merged, &mut btf, plan.sections, prefix)?;
+            Ok::<_, Collision>((reduced, names))
+        })?;
+        let places = reduced.numbers.places(&names);
+        btf.types = reduced.btf.types.clone();
+        btf.types.map_names(|number| places[number.0 as usize]);
+        phases.time("merge/functions", || {
+            let states = states(merged, again, &reduced, &names);
+            functions::encode(&mut btf, states, &plan.functions, &options.features)
+        })?;
+        let mut variables = variables::Sections::new(plan.image, plan.symbols, &options.features);
+        add_variables(&mut variables, merged.lanes, &reduced, |id| id);
+        variables.finish(&mut btf, plan.image);
+        let done = phases
+            .time("merge/deduplicate", || self.session.deduplicate(btf, options.base.as_deref()));
+        Ok(done.map_err(EncodeError::from)?)
     }
 
     fn parts(&self, pool: &Pool, again: &[Again]) -> Result<Parts, NoClasses> {

@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use kmill_btf::dedup::Ids;
 use kmill_btf::format::{Info, linkage};
 use kmill_btf::{Btf, Kind, StrOff, TypeId};
 use padata::{Pool, Weight};
@@ -41,7 +42,7 @@ pub(crate) struct Types<'c, 'l> {
     pub(crate) reduced: &'c Reduced,
     pub(crate) names: &'c Names,
     /// By id on the stream: the final one.
-    ids: &'c [TypeId],
+    ids: &'c Ids,
     /// By lane and class: the final id, or [`UNCERTAIN`].
     finals: Vec<Vec<TypeId>>,
 }
@@ -162,13 +163,13 @@ impl<'c, 'l> Types<'c, 'l> {
         again: &'c [Again],
         reduced: &'c Reduced,
         names: &'c Names,
-        ids: &'c [TypeId],
+        ids: &'c Ids,
     ) -> Self {
         let all: Vec<TypeId> = (0..merged.all.len() as u32)
             .map(GlobalId)
             .map(|id| match merged.is_uncertain(id) {
                 true => UNCERTAIN,
-                false => ids[reduced.class(merged, id).index()],
+                false => ids.get(reduced.class(merged, id)),
             })
             .collect();
         let finals = (0..merged.lanes.len())
@@ -231,7 +232,7 @@ impl<'c, 'l> Types<'c, 'l> {
 
     /// The final id of a type of the stream.
     fn last(&self, id: TypeId) -> TypeId {
-        self.ids[id.index()]
+        self.ids.get(id)
     }
 
     /// Appends the parameters of a state, two words each. Says what it returns.

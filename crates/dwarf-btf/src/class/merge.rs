@@ -212,10 +212,14 @@ impl<'l> Merged<'l> {
     }
 
     /// Marks what is uncertain. Says in which units copies of it lie, or that it may be any.
-    pub(crate) fn mark_uncertain(&mut self) -> Units {
+    ///
+    /// `conflicts` are names that a base makes uncertain, when there is one.
+    pub(crate) fn mark_uncertain(&mut self, conflicts: Option<Vec<GlobalId>>) -> Units {
         let referrers = Referrers::new(self);
         let mut units = Units::default();
-        let mut seeds = Vec::new();
+        // A base may have two such members of its own.
+        let alone = conflicts.is_none();
+        let mut seeds = conflicts.unwrap_or_default();
         for (anchor, named) in (0..).map(GlobalId).zip(&self.named) {
             if named.several || (named.forward.is_some() && self.declared_both_ways(anchor, named))
             {
@@ -227,7 +231,7 @@ impl<'l> Merged<'l> {
         confusing.sort_unstable_by_key(|confusing| (confusing.key, confusing.unit));
         for copies in confusing.chunk_by(|a, b| a.key == b.key) {
             let Some(seed) = self.find(copies[0].key) else { continue };
-            if self.is_harmless(seed, copies, &referrers) {
+            if alone && self.is_harmless(seed, copies, &referrers) {
                 continue;
             }
             // Where copies count, those below them do.

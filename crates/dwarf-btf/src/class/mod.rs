@@ -11,11 +11,14 @@
 //! key          what a type says, in 62 bits
 //! graph        one unit's types and who refers to whom
 //! states       functions as units say them, in keys
+//! base         names that a base makes uncertain
 //! merge        the workers' classes as one list, and which of them are not certain
+//! reader       what reads units
 //! reduce       the types that must go through deduplication, in order
 //! functions    functions onto the final types
 //! ```
 
+pub(crate) mod base;
 pub(crate) mod behind;
 pub(crate) mod encode;
 pub(crate) mod from_unit;
@@ -25,6 +28,7 @@ pub(crate) mod index;
 pub(crate) mod key;
 pub(crate) mod lane;
 pub(crate) mod merge;
+pub(crate) mod reader;
 pub(crate) mod reduce;
 pub(crate) mod states;
 pub(crate) mod table;

@@ -77,6 +77,11 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 const KEPT_SPECS_MAX: usize = 1 << 19;
 
 impl Abbrevs {
+    /// What is known of offsets holds for one file.
+    pub(crate) fn begin_file(&mut self) {
+        self.offset = None;
+    }
+
     /// Reads the declarations at an offset in the place of those before.
     pub(crate) fn read(&mut self, sections: &Sections<'_>, offset: u64) -> Result<(), EncodeError> {
         // Units of one compiler run may share theirs.

@@ -174,6 +174,11 @@ struct Base {
 pub(crate) struct Uncommon;
 
 impl Ops {
+    /// What was compiled was at an offset of another file.
+    pub(crate) fn begin_file(&mut self) {
+        self.from = None;
+    }
+
     /// Compiles the abbreviations of a unit in the place of those before.
     pub(crate) fn compile(&mut self, abbrevs: &Abbrevs, unit: &UnitHeader) -> Result<(), Uncommon> {
         let encoding = unit.encoding;

@@ -120,6 +120,12 @@ pub(crate) struct Around<'c> {
 }
 
 impl Functions {
+    /// Offsets of names hold for one file.
+    pub(crate) fn begin_file(&mut self) {
+        self.known.clear();
+        self.recent.0.fill(Asked { offset: 0, found: None });
+    }
+
     pub(crate) fn begin(&mut self) {
         self.all.clear();
         self.params.clear();

@@ -31,6 +31,11 @@ impl Memory {
         self.entries.clear();
     }
 
+    /// Whether it holds more than a few MiB.
+    pub(crate) fn is_large(&self) -> bool {
+        self.keys.len() > 1 << 19
+    }
+
     #[inline(always)]
     pub(crate) fn get(&self, at: u32) -> u64 {
         self.keys.get(at as usize).copied().unwrap_or(0)

@@ -41,6 +41,17 @@ pub(crate) struct Wanted<'c> {
 }
 
 impl Walker {
+    /// Forgets what is known of one file only.
+    pub(crate) fn begin_file(&mut self) {
+        self.ops.begin_file();
+        self.functions.begin_file();
+    }
+
+    /// Whether it holds more memory than modules need.
+    pub(crate) fn is_large(&self) -> bool {
+        self.memory.is_large()
+    }
+
     /// Adds a unit to a lane, unless it is left out. After an error, what it added is to be
     /// forgotten.
     pub(crate) fn add(

@@ -12,12 +12,13 @@ use crate::format::Kind;
 use crate::types::{Type, TypeId};
 
 use super::hash::{enums_compatible, shallow_equal};
-use super::map::{IN_PROGRESS, at, resolve};
+use super::map::{IN_PROGRESS, Map, at};
 use super::steps::{Steps, Stop};
 
 /// Nothing assumed about a type.
 const NONE: u32 = u32::MAX;
 
+#[derive(Clone, Debug, Default)]
 pub(super) struct Hypothesis {
     /// For a type of the canonical graph, the one of the candidate's that it must equal.
     pairs: Vec<u32>,
@@ -35,20 +36,19 @@ pub(super) fn declared(forward: Type<'_>) -> Kind {
 }
 
 impl Hypothesis {
-    pub(super) fn new(types: usize) -> Hypothesis {
-        Hypothesis {
-            pairs: vec![NONE; types],
-            order: Vec::new(),
-            changes_base: false,
-            stack: Vec::new(),
+    /// Nothing is assumed of so many types.
+    pub(super) fn renew(&mut self, types: u32) {
+        for canon in self.order.drain(..) {
+            self.pairs[canon as usize] = NONE;
         }
+        self.pairs.resize(types as usize, NONE);
     }
 
     /// Whether candidate `id` can be canonical `canon`, given what is mapped.
     pub(super) fn equivalent(
         &mut self,
         btf: &Btf,
-        map: &[u32],
+        map: &Map,
         id: u32,
         canon: u32,
         steps: &mut Steps,
@@ -71,13 +71,13 @@ impl Hypothesis {
     fn pair(
         &mut self,
         btf: &Btf,
-        map: &[u32],
+        map: &Map,
         id: u32,
         canon: u32,
         steps: &mut Steps,
     ) -> Result<bool, Stop> {
         steps.take(1)?;
-        if resolve(map, TypeId(id)) == resolve(map, TypeId(canon)) {
+        if map.resolve(TypeId(id)) == map.resolve(TypeId(canon)) {
             return Ok(true);
         }
         // Only on the canonical side: a candidate's declarations stay what they are.
@@ -158,26 +158,26 @@ impl Hypothesis {
 
     /// After two graphs turned out equal: records what declarations are, and which structures
     /// inside them are duplicates too. Says whether the two are one.
-    pub(super) fn apply(&self, btf: &Btf, map: &mut [u32]) -> bool {
+    pub(super) fn apply(&self, btf: &Btf, map: &mut Map) -> bool {
         for &canon in &self.order {
-            let id = resolve(map, TypeId(self.pairs[canon as usize])).0;
-            let canon = resolve(map, TypeId(canon)).0;
+            let id = map.resolve(TypeId(self.pairs[canon as usize])).0;
+            let canon = map.resolve(TypeId(canon)).0;
             let (Some(a), Some(b)) = (btf.get(TypeId(id)), btf.get(TypeId(canon))) else {
                 continue;
             };
             let (of_a, of_b) = (a.kind(), b.kind());
             if of_a != Kind::Fwd && of_b == Kind::Fwd {
-                map[canon as usize] = id;
+                map.set(canon, id);
             }
             if self.changes_base {
                 continue;
             }
             if of_a == Kind::Fwd && of_b != Kind::Fwd {
-                map[id as usize] = canon;
+                map.set(id, canon);
             }
-            let mapped = |id: u32| map[id as usize] < IN_PROGRESS;
+            let mapped = |id: u32| map.get(id) < IN_PROGRESS;
             if of_a.is_composite() && of_b != Kind::Fwd && mapped(canon) && !mapped(id) {
-                map[id as usize] = canon;
+                map.set(id, canon);
             }
         }
         !self.changes_base
@@ -185,12 +185,12 @@ impl Hypothesis {
 }
 
 /// What a declaration was resolved to; anything else, and an open declaration, is itself.
-fn follow_forward(btf: &Btf, map: &[u32], id: u32) -> u32 {
+fn follow_forward(btf: &Btf, map: &Map, id: u32) -> u32 {
     let kind = |id: u32| btf.get(TypeId(id)).map(Type::kind);
     if kind(id) != Some(Kind::Fwd) {
         return id;
     }
-    let resolved = resolve(map, TypeId(id)).0;
+    let resolved = map.resolve(TypeId(id)).0;
     if kind(resolved) == Some(Kind::Fwd) { id } else { resolved }
 }
 

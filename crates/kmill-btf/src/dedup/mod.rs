@@ -21,12 +21,16 @@ mod map;
 mod steps;
 mod table;
 
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
 use crate::btf::Btf;
 use crate::format::Kind;
-use crate::types::{TypeId, Types, map_refs};
+use crate::types::{StrOff, TypeId, Types, map_refs};
 
 use equiv::Hypothesis;
-use map::{IN_PROGRESS, UNPROCESSED, at, resolve};
+use map::{IN_PROGRESS, Map, UNPROCESSED, at};
 use steps::{Steps, Stop};
 use table::Table;
 
@@ -59,19 +63,91 @@ impl From<Stop> for DedupError {
 /// What each type is a duplicate of.
 #[derive(Clone, Debug)]
 pub struct Canonical {
-    map: Vec<u32>,
+    first: u32,
+    /// By id, from the first one that is not the base's.
+    own: Vec<TypeId>,
 }
 
 impl Canonical {
-    /// The type that stays in the place of this one; itself when it stays.
+    /// The type that stays in the place of this one; itself when it stays, as all of a base do.
     pub fn resolve(&self, id: TypeId) -> TypeId {
-        resolve(&self.map, id)
+        match id.0.checked_sub(self.first) {
+            Some(place) => self.own[place as usize],
+            None => id,
+        }
     }
 
     /// Whether a type stays.
     pub fn stays(&self, id: TypeId) -> bool {
-        self.map[id.index()] == id.0
+        self.resolve(id) == id
     }
+}
+
+/// What is asked of a base again and again, for every blob behind it: its types by what they say, and
+/// what its names stand for.
+#[derive(Clone, Debug)]
+pub struct Index {
+    base: Arc<Btf>,
+    table: Arc<Table>,
+    /// Structures, unions, declarations and enumerations by name.
+    named: Vec<(StrOff, TypeId)>,
+}
+
+impl Index {
+    /// Of a base, which may have one itself.
+    pub fn new(base: Arc<Btf>) -> Index {
+        let mut table = Table::with_capacity(base.types.last().index());
+        let mut named = Vec::new();
+        for id in 1..=base.types.last().0 {
+            let ty = at(&base, id);
+            let kind = ty.kind();
+            if !matches!(kind, Kind::Var | Kind::Datasec) {
+                table.insert(hash::of(ty), id);
+            }
+            if kind.is_composite() || kind.is_enum() || kind == Kind::Fwd {
+                named.push((ty.name(), TypeId(id)));
+            }
+        }
+        named.sort_unstable();
+        Index { base, table: Arc::new(table), named }
+    }
+
+    /// Structures, unions, declarations and enumerations of that name, in order.
+    pub fn named(&self, name: StrOff) -> impl Iterator<Item = TypeId> + '_ {
+        let start = self.named.partition_point(|entry| entry.0 < name);
+        let these = self.named[start..].iter().take_while(move |entry| entry.0 == name);
+        these.map(|entry| entry.1)
+    }
+
+    /// The structures and unions of that name: which, when there is only one.
+    fn composite(&self, name: StrOff) -> Composite {
+        let mut all = self.named(name).filter(|id| at(&self.base, id.0).kind().is_composite());
+        match (all.next(), all.next()) {
+            (None, _) => Composite::None,
+            (Some(only), None) => Composite::One(only),
+            _ => Composite::Several,
+        }
+    }
+
+    /// What it is of.
+    pub fn base(&self) -> &Arc<Btf> {
+        &self.base
+    }
+}
+
+/// Structures and unions of one name.
+enum Composite {
+    None,
+    One(TypeId),
+    Several,
+}
+
+/// Memory that one deduplication needs and the next one can use.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    map: Map,
+    table: Table,
+    hypothesis: Hypothesis,
 }
 
 impl Btf {
@@ -84,6 +160,21 @@ impl Btf {
         let (types, _) = compact(&self, &canonical);
         Ok(self.with_types(types))
     }
+
+    /// The same for one of many blobs behind one base.
+    ///
+    /// # Errors
+    /// As [`dedup`](Self::dedup).
+    ///
+    /// # Panics
+    /// When the index is of another base.
+    pub fn dedup_behind(mut self, index: &Index, scratch: &mut Scratch) -> Result<Btf, DedupError> {
+        let base = self.base().is_some_and(|base| Arc::ptr_eq(base, &index.base));
+        assert!(base, "an index of another base");
+        let canonical = settle(&mut self, Some(index), scratch)?;
+        let (types, _) = compact(&self, &canonical);
+        Ok(self.with_types(types))
+    }
 }
 
 /// Finds out what each type is a duplicate of. References of types that only refer (pointers,
@@ -93,6 +184,15 @@ impl Btf {
 /// When a chain of references ends nowhere, too many types look alike, or a type leads to what it
 /// cannot.
 pub fn canonicalise(btf: &mut Btf) -> Result<Canonical, DedupError> {
+    let index = btf.base().map(|base| Index::new(base.clone()));
+    settle(btf, index.as_ref(), &mut Scratch::default())
+}
+
+fn settle(
+    btf: &mut Btf,
+    index: Option<&Index>,
+    scratch: &mut Scratch,
+) -> Result<Canonical, DedupError> {
     let last = btf.types.last();
     for (id, ty) in btf.types.iter() {
         let mut dangling = false;
@@ -101,19 +201,21 @@ pub fn canonicalise(btf: &mut Btf) -> Result<Canonical, DedupError> {
             return Err(DedupError::Dangling(id));
         }
     }
-    let mut dedup = Dedup::new(btf);
-    dedup.base(btf);
+    let mut dedup = Dedup::new(btf, index, scratch);
     dedup.primitives(btf)?;
     dedup.composites(btf)?;
     dedup.forwards(btf);
     dedup.references(btf)?;
-    Ok(Canonical { map: dedup.map })
+    let first = first(btf);
+    let own = (first..dedup.map.end()).map(|id| dedup.map.resolve(TypeId(id))).collect();
+    Ok(Canonical { first, own })
 }
 
-struct Dedup {
-    map: Vec<u32>,
-    table: Table,
-    hypothesis: Hypothesis,
+struct Dedup<'d> {
+    map: &'d mut Map,
+    table: &'d mut Table,
+    hypothesis: &'d mut Hypothesis,
+    index: Option<&'d Index>,
     steps: Steps,
 }
 
@@ -122,39 +224,29 @@ fn first(btf: &Btf) -> u32 {
     btf.types.base().0 + 1
 }
 
-impl Dedup {
-    fn new(btf: &Btf) -> Dedup {
-        let count = btf.types.last().0 as usize + 1;
-        let mut map = vec![UNPROCESSED; count];
-        map[0] = 0;
+impl<'d> Dedup<'d> {
+    /// Types of the base stay as they are, and may stand for ours.
+    fn new(btf: &Btf, index: Option<&'d Index>, scratch: &'d mut Scratch) -> Dedup<'d> {
+        let Scratch { map, table, hypothesis } = scratch;
+        map.renew(first(btf), btf.types.last().0);
+        table.renew(index.map(|index| index.table.clone()));
+        hypothesis.renew(map.end());
         for (id, ty) in btf.types.iter() {
             if matches!(ty.kind(), Kind::Var | Kind::Datasec) {
-                map[id.index()] = id.0;
+                map.set(id.0, id.0);
             }
         }
-        let (table, hypothesis) = (Table::default(), Hypothesis::new(count));
         let mut words = btf.types.words().len();
         let mut base = btf.base();
         while let Some(btf) = base {
             words += btf.types.words().len();
             base = btf.base();
         }
-        Dedup { map, table, hypothesis, steps: Steps::for_words(words) }
-    }
-
-    /// Types of the base stay as they are, and may stand for ours.
-    fn base(&mut self, btf: &Btf) {
-        for id in 1..first(btf) {
-            self.map[id as usize] = id;
-            let ty = at(btf, id);
-            if !matches!(ty.kind(), Kind::Var | Kind::Datasec) {
-                self.table.insert(hash::of(ty), id);
-            }
-        }
+        Dedup { map, table, hypothesis, index, steps: Steps::for_words(words) }
     }
 
     fn settle(&mut self, id: u32, found: Option<u32>, key: u64) {
-        self.map[id as usize] = found.unwrap_or(id);
+        self.map.set(id, found.unwrap_or(id));
         if found.is_none() {
             self.table.insert(key, id);
         }
@@ -181,7 +273,7 @@ impl Dedup {
                         break;
                     }
                     // A declared enumeration that was first: it is this one now.
-                    self.map[other as usize] = id;
+                    self.map.set(other, id);
                 }
             }
             self.settle(id, found, key);
@@ -192,7 +284,7 @@ impl Dedup {
     fn composites(&mut self, btf: &Btf) -> Result<(), DedupError> {
         let mut candidates = Vec::new();
         for (TypeId(id), ty) in btf.types.iter() {
-            if !ty.kind().is_composite() || self.map[id as usize] < IN_PROGRESS {
+            if !ty.kind().is_composite() || self.map.get(id) < IN_PROGRESS {
                 continue;
             }
             let key = hash::of(ty);
@@ -203,8 +295,8 @@ impl Dedup {
                 let candidate = at(btf, other);
                 self.steps.compare(ty, candidate)?;
                 if hash::shallow_equal(ty, candidate)
-                    && self.hypothesis.equivalent(btf, &self.map, id, other, &mut self.steps)?
-                    && self.hypothesis.apply(btf, &mut self.map)
+                    && self.hypothesis.equivalent(btf, self.map, id, other, &mut self.steps)?
+                    && self.hypothesis.apply(btf, self.map)
                 {
                     found = Some(other);
                     break;
@@ -217,20 +309,27 @@ impl Dedup {
 
     /// A declaration that no walk resolved is what the one structure or union of its name is.
     fn forwards(&mut self, btf: &Btf) {
-        let mut names = rustc_hash::FxHashMap::default();
-        for id in 1..self.map.len() as u32 {
-            let ty = at(btf, id);
-            if ty.kind().is_composite() && self.map[id as usize] == id {
-                names.entry(ty.name()).and_modify(|only| *only = 0).or_insert(id);
+        // Structures of a base stay what they are.
+        let mut names = FxHashMap::default();
+        for (TypeId(id), ty) in btf.types.iter() {
+            if ty.kind().is_composite() && self.map.get(id) == id {
+                let of_base =
+                    || self.index.map_or(Composite::None, |base| base.composite(ty.name()));
+                let first = || if matches!(of_base(), Composite::None) { id } else { 0 };
+                names.entry(ty.name()).and_modify(|only| *only = 0).or_insert_with(first);
             }
         }
         for (TypeId(id), ty) in btf.types.iter() {
-            if ty.kind() != Kind::Fwd || self.map[id as usize] != id {
+            if ty.kind() != Kind::Fwd || self.map.get(id) != id {
                 continue;
             }
-            match names.get(&ty.name()) {
-                Some(&only) if only != 0 && at(btf, only).kind() == equiv::declared(ty) => {
-                    self.map[id as usize] = only;
+            let base = || match self.index?.composite(ty.name()) {
+                Composite::One(only) => Some(only.0),
+                Composite::None | Composite::Several => None,
+            };
+            match names.get(&ty.name()).copied().or_else(base) {
+                Some(only) if only != 0 && at(btf, only).kind() == equiv::declared(ty) => {
+                    self.map.set(id, only);
                 }
                 _ => {}
             }
@@ -240,11 +339,11 @@ impl Dedup {
     fn references(&mut self, btf: &mut Btf) -> Result<(), DedupError> {
         // A type and which of its references comes next.
         let mut stack: Vec<(u32, usize)> = Vec::new();
-        for id in first(btf)..self.map.len() as u32 {
-            if self.map[id as usize] != UNPROCESSED {
+        for id in first(btf)..self.map.end() {
+            if self.map.get(id) != UNPROCESSED {
                 continue;
             }
-            self.map[id as usize] = IN_PROGRESS;
+            self.map.set(id, IN_PROGRESS);
             stack.push((id, 0));
             while let Some((id, next)) = stack.last_mut() {
                 let place = hash::ref_place(at(btf, *id), *next);
@@ -255,14 +354,14 @@ impl Dedup {
                     continue;
                 };
                 let target = at(btf, *id).words()[place];
-                match self.map[target as usize] {
+                match self.map.get(target) {
                     UNPROCESSED => {
-                        self.map[target as usize] = IN_PROGRESS;
+                        self.map.set(target, IN_PROGRESS);
                         stack.push((target, 0));
                     }
                     IN_PROGRESS => return Err(DedupError::Loop(TypeId(target))),
                     _ => {
-                        let resolved = resolve(&self.map, TypeId(target)).0;
+                        let resolved = self.map.resolve(TypeId(target)).0;
                         btf.types.words_mut(TypeId(*id))[place] = resolved;
                         *next += 1;
                     }
@@ -290,29 +389,50 @@ impl Dedup {
     }
 }
 
+/// What ids became of others.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    first: u32,
+    /// By old id, from the first one that is not the base's.
+    own: Vec<TypeId>,
+}
+
+impl Ids {
+    /// The new id of an old one. Those of a base stay.
+    pub fn get(&self, old: TypeId) -> TypeId {
+        match old.0.checked_sub(self.first) {
+            Some(place) => self.own[place as usize],
+            None => old,
+        }
+    }
+}
+
 /// Only the types that stay, in their order, with the ids that follow from it; and the new id of
 /// every old one.
-pub fn compact(btf: &Btf, canonical: &Canonical) -> (Types, Vec<TypeId>) {
-    let mut ids = vec![TypeId::VOID; canonical.map.len()];
-    let mut next = first(btf);
-    for id in 1..canonical.map.len() as u32 {
-        if id < first(btf) {
-            ids[id as usize] = TypeId(id);
-        } else if canonical.stays(TypeId(id)) {
-            ids[id as usize] = TypeId(next);
+pub fn compact(btf: &Btf, canonical: &Canonical) -> (Types, Ids) {
+    let (first, base) = (first(btf), btf.types.base());
+    let mut ids = vec![TypeId::VOID; canonical.own.len()];
+    let mut next = first;
+    for (id, new) in (first..).zip(&mut ids) {
+        if canonical.stays(TypeId(id)) {
+            *new = TypeId(next);
             next += 1;
         }
     }
-    // A chain ends in a type that stays, which has its id by now.
-    for id in first(btf)..canonical.map.len() as u32 {
-        ids[id as usize] = ids[canonical.resolve(TypeId(id)).index()];
+    // What stays has its id by now.
+    for (place, canonical) in canonical.own.iter().enumerate() {
+        ids[place] = match canonical.0.checked_sub(first) {
+            Some(own) => ids[own as usize],
+            None => *canonical,
+        };
     }
-    let mut types = Types::behind(btf.types.base());
-    types.reserve((next - first(btf)) as usize, btf.types.words().len());
-    for (id, ty) in btf.types.iter() {
-        if canonical.stays(id) {
-            let id = types.push_words(ty.words());
-            map_refs(types.words_mut(id), |target| ids[target.index()]);
+    let ids = Ids { first, own: ids };
+    let mut types = Types::behind(base);
+    types.reserve((next - first) as usize, btf.types.words().len());
+    for (old, ty) in btf.types.iter() {
+        if canonical.stays(old) {
+            let new = types.push_words(ty.words());
+            map_refs(types.words_mut(new), |old| ids.get(old));
         }
     }
     (types, ids)

@@ -4,62 +4,139 @@
 //! one by one, which turns the order of those of one key around. Equal keys stay together, so one
 //! list per key and one flag for "all are turned around" say the same.
 
-use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    /// The only entry of a key, or `MANY` and an index of `lists`.
-    heads: FxHashMap<u64, u32>,
-    lists: Vec<VecDeque<u32>>,
-    /// Entries in all, and room: what decides when libbpf's table grows.
+/// What a key has: in front of the entries of the table below, and behind them. The newest is last in
+/// both.
+#[derive(Clone, Debug, Default)]
+struct List {
+    front: Vec<u32>,
+    back: Vec<u32>,
+}
+
+/// How full libbpf's table is, and what that did to the order of its entries.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fill {
+    /// Entries in all, and room: what decides when it grows.
     len: u64,
     capacity: u64,
     turned: bool,
+}
+
+/// Canonical types by hash, those of a base below them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table {
+    below: Option<Arc<Table>>,
+    /// The only entry of a key, or `MANY` and an index of `lists`.
+    heads: FxHashMap<u64, u32>,
+    lists: Vec<List>,
+    fill: Fill,
 }
 
 /// In `heads`: the rest is an index of `lists`. Ids are below 2^31: a type takes 12 bytes.
 const MANY: u32 = 1 << 31;
 
 impl Table {
+    /// Nothing, with room for so many entries.
+    pub(super) fn with_capacity(entries: usize) -> Table {
+        let heads = FxHashMap::with_capacity_and_hasher(entries, Default::default());
+        Table { heads, ..Table::default() }
+    }
+
+    /// Nothing but what is below.
+    #[cfg(test)]
+    pub(super) fn above(below: Arc<Table>) -> Table {
+        Table { fill: below.fill, below: Some(below), ..Table::default() }
+    }
+
+    /// The same, with the memory of a table that is not needed any more.
+    pub(super) fn renew(&mut self, below: Option<Arc<Table>>) {
+        self.heads.clear();
+        self.lists.clear();
+        self.fill = below.as_ref().map(|below| below.fill).unwrap_or_default();
+        self.below = below;
+    }
+
     pub(super) fn insert(&mut self, key: u64, id: u32) {
-        if self.capacity == 0 || (self.len + 1) * 4 / 3 > self.capacity {
-            self.capacity = (self.capacity * 2).max(4);
-            self.turned = !self.turned;
+        let Table { below, heads, lists, fill } = self;
+        if fill.capacity == 0 || (fill.len + 1) * 4 / 3 > fill.capacity {
+            fill.capacity = (fill.capacity * 2).max(4);
+            fill.turned = !fill.turned;
         }
-        self.len += 1;
-        match self.heads.entry(key) {
-            Entry::Vacant(place) => {
+        fill.len += 1;
+        // Where it comes to lie counts as soon as there is another.
+        let alone = || below.as_ref().is_none_or(|below| !below.heads.contains_key(&key));
+        let list = match heads.entry(key) {
+            Entry::Vacant(place) if alone() => {
                 place.insert(id);
+                return;
+            }
+            Entry::Vacant(place) => {
+                place.insert(MANY | lists.len() as u32);
+                lists.push(List::default());
+                lists.last_mut()
             }
             Entry::Occupied(mut place) => {
                 let head = *place.get();
                 if head & MANY == 0 {
-                    place.insert(MANY | self.lists.len() as u32);
-                    self.lists.push(VecDeque::from([head]));
+                    place.insert(MANY | lists.len() as u32);
+                    lists.push(List { front: vec![head], back: Vec::new() });
                 }
-                let list = &mut self.lists[(place.get() & !MANY) as usize];
-                if self.turned {
-                    list.push_back(id);
-                } else {
-                    list.push_front(id);
-                }
+                lists.get_mut((place.get() & !MANY) as usize)
             }
+        };
+        if let Some(list) = list {
+            if fill.turned { list.back.push(id) } else { list.front.push(id) }
         }
     }
 
     /// The entries of a key, first one first.
     pub(super) fn candidates(&self, key: u64) -> impl Iterator<Item = u32> + '_ {
-        let head = self.heads.get(&key).copied();
-        let only = head.filter(|head| head & MANY == 0);
-        let list =
-            head.filter(|head| head & MANY != 0).map(|at| &self.lists[(at & !MANY) as usize]);
-        let forwards = list.into_iter().filter(|_| !self.turned).flatten();
-        let backwards = list.into_iter().filter(|_| self.turned).flat_map(|list| list.iter().rev());
-        only.into_iter().chain(forwards.chain(backwards).copied())
+        let turned = self.fill.turned;
+        let own = self.of(key);
+        let below = self.below.as_ref().map_or(Entries::default(), |below| below.of(key));
+        // As they lie: what was put in front, newest first; what is below; what was put behind.
+        let forwards = move || {
+            let front = own.front.iter().rev().chain(own.only);
+            let middle = below.front.iter().rev().chain(below.only).chain(below.back);
+            front.chain(middle).chain(own.back)
+        };
+        let backwards = move || {
+            let back = own.back.iter().rev();
+            let middle = below.back.iter().rev().chain(below.only).chain(below.front);
+            back.chain(middle).chain(own.only).chain(own.front)
+        };
+        let (ahead, behind) = match turned {
+            false => (Some(forwards()), None),
+            true => (None, Some(backwards())),
+        };
+        let ahead = ahead.into_iter().flatten().copied();
+        ahead.chain(behind.into_iter().flatten().copied())
     }
+
+    fn of(&self, key: u64) -> Entries<'_> {
+        match self.heads.get(&key) {
+            None => Entries::default(),
+            Some(head) if head & MANY == 0 => {
+                Entries { only: std::slice::from_ref(head), ..Entries::default() }
+            }
+            Some(head) => {
+                let List { front, back } = &self.lists[(head & !MANY) as usize];
+                Entries { only: &[], front, back }
+            }
+        }
+    }
+}
+
+/// What one table has of a key.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entries<'t> {
+    only: &'t [u32],
+    front: &'t [u32],
+    back: &'t [u32],
 }
 
 #[cfg(test)]
@@ -102,10 +179,14 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn candidates_come_in_the_order_of_libbpfs_hashmap(
-            keys in proptest::collection::vec(0_u64..12, 1..200)
+            keys in proptest::collection::vec(0_u64..12, 1..200),
+            below in 0..100_usize,
         ) {
             let (mut table, mut plain) = (Table::default(), Plain::default());
             for (id, key) in keys.into_iter().enumerate() {
+                if id == below && below > 0 {
+                    table = Table::above(Arc::new(table));
+                }
                 let key = key.wrapping_mul(0x1234_5678_9abc_def1);
                 table.insert(key, id as u32);
                 plain.insert(key, id as u32);

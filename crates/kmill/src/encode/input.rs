@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kernel_elf::GuardedMap;
-use kmill_btf::Btf;
+use kmill_btf::dedup::Index;
 
 use super::error::Error;
 use crate::blob;
@@ -57,9 +57,10 @@ pub(crate) fn read_input(path: &Path) -> io::Result<Input> {
 }
 
 /// The types that a split blob goes on behind.
-pub(crate) fn read_base(path: &Path) -> Result<Arc<Btf>, Error> {
+pub(crate) fn read_base(path: &Path) -> Result<Arc<Index>, Error> {
     let base = blob::read(path, None);
-    base.map(Arc::new).map_err(|cause| Error::file(path, "reading the base's BTF", cause))
+    base.map(|base| Arc::new(Index::new(Arc::new(base))))
+        .map_err(|cause| Error::file(path, "reading the base's BTF", cause))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(crate) mod output;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use dwarf_btf::{Encoded, Features, Options};
+use dwarf_btf::{Encoded, Features, Options, Session};
 use padata::Pool;
 
 use crate::report::phases::Phases;
@@ -90,7 +90,13 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
     let mut parts = dwarf_btf::Phases::default();
     let release = |part: &[u8]| image.release(part);
     let input = dwarf_btf::Input { bytes: image.bytes(), release: Some(&release) };
-    let encoded = dwarf_btf::encode_timed(&Pool::new(threads), input, &options, &mut parts);
+    let encoded = dwarf_btf::encode_timed(
+        &Pool::new(threads),
+        input,
+        &options,
+        &Session::default(),
+        &mut parts,
+    );
     phases.extend(parts.iter());
     // First: of a file that shrank, nothing that the encoder says is worth a word.
     image.check().map_err(|cause| Error::file(&path, "reading", cause))?;

@@ -1,0 +1,72 @@
+//! What the encodings of one process have in common: memory. What one needed the next one can use, and
+//! of the declarations and names of kernel headers most are met again in every module.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use kmill_btf::Btf;
+use kmill_btf::dedup::{DedupError, Index, Scratch};
+
+use crate::class::reader::Reader;
+
+/// Memory for any number of encodings, on any number of threads. Results do not depend on it.
+#[derive(Debug, Default)]
+pub struct Session {
+    readers: Mutex<Vec<Reader>>,
+    scratches: Mutex<Vec<Scratch>>,
+}
+
+impl Session {
+    /// A reader that no thread has, for a file.
+    pub(crate) fn reader(&self) -> Reader {
+        let mut reader = lock(&self.readers).pop().unwrap_or_default();
+        reader.begin_file();
+        reader
+    }
+
+    /// Keeps a reader for the next one who needs it.
+    pub(crate) fn give_back(&self, reader: Reader) {
+        lock(&self.readers).push(reader);
+    }
+
+    /// Every type once; what a base has, not at all.
+    pub(crate) fn deduplicate(&self, btf: Btf, base: Option<&Index>) -> Result<Btf, DedupError> {
+        let Some(index) = base else { return btf.dedup() };
+        let mut scratch = lock(&self.scratches).pop().unwrap_or_default();
+        let done = btf.dedup_behind(index, &mut scratch);
+        lock(&self.scratches).push(scratch);
+        done
+    }
+
+    /// Lets go of readers that have tables as large as a very large unit.
+    pub(crate) fn forget_large_readers(&self) {
+        lock(&self.readers).retain(|reader| !reader.is_large());
+    }
+}
+
+/// A reader that goes back by itself.
+#[derive(Debug)]
+pub(crate) struct Borrowed<'s> {
+    session: &'s Session,
+    reader: Reader,
+}
+
+impl<'s> Borrowed<'s> {
+    pub(crate) fn new(session: &'s Session) -> Borrowed<'s> {
+        Borrowed { session, reader: session.reader() }
+    }
+
+    pub(crate) fn get(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        self.session.give_back(std::mem::take(&mut self.reader));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is left half done under it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
