@@ -7,7 +7,7 @@
 
 mod support;
 
-use dwarf_btf::{Features, Phases, encode_timed};
+use dwarf_btf::{Features, Phases, Session, encode_timed};
 use dwarfgen::{
     Compress, Die, File, NumberForm, RefForm, StringForm, Unit, Value, at, ate, lang, tag,
 };
@@ -678,7 +678,14 @@ mod order {
 fn phases_are_plan_map_merge_emit() {
     let image = one([Die::int()]).to_bytes();
     let (pool, mut phases) = (padata::Pool::new(std::num::NonZeroUsize::MIN), Phases::default());
-    encode_timed(&pool, image[..].into(), &options(Features::standard()), &mut phases).unwrap();
+    encode_timed(
+        &pool,
+        image[..].into(),
+        &options(Features::standard()),
+        &Session::default(),
+        &mut phases,
+    )
+    .unwrap();
     let mut words: Vec<_> = phases.iter().filter_map(|(name, _)| name.split('/').next()).collect();
     words.dedup();
     assert_eq!(words, ["plan", "map", "merge", "emit"]);

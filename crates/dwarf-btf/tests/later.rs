@@ -36,6 +36,7 @@ mod layout {
         let base = encoded(&one([Die::int()]));
         let features = Features { layout: true, ..Features::standard() };
         let base = Some(std::sync::Arc::new(base));
+        let base = base.map(|base| std::sync::Arc::new(kmill_btf::dedup::Index::new(base)));
         let options = dwarf_btf::Options { base, ..support::options(features) };
         let file = one([Die::int(), Die::pointer("int")]);
         let support::Outcome::Blob(blob) = support::outcome(&file.to_bytes(), &options) else {

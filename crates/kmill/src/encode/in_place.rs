@@ -42,10 +42,13 @@ impl InPlace {
     }
 
     /// Gives sections their content. The file's bytes must not be in use any more.
-    pub(super) fn write(&self, sections: &[(&str, &[u8])]) -> Result<(), Error> {
+    pub(super) fn write(
+        &self,
+        sections: &[(&str, &[u8])],
+        interrupts: &Interrupts,
+    ) -> Result<(), Error> {
         let contents: Vec<_> =
             sections.iter().map(|(name, bytes)| Content { name, bytes }).collect();
-        let interrupts = Interrupts::catch();
         let written = self.target.write(&contents, self.flush, &|| interrupts.caught().is_some());
         // Also of one that is finished: whoever sent the signal waits for the end.
         if let (Ok(()) | Err(WriteError::Stopped), Some(signal)) = (&written, interrupts.caught()) {

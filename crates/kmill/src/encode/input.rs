@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use kernel_elf::GuardedMap;
+use kernel_elf::codec::Decoder;
+use kernel_elf::{Codec, GuardedMap};
 use kmill_btf::dedup::Index;
 
 use super::error::Error;
@@ -54,6 +55,21 @@ pub(crate) fn read_input(path: &Path) -> io::Result<Input> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(Input::Read(bytes))
+}
+
+/// The same for a module, which may be compressed.
+pub(crate) fn read_module(path: &Path) -> io::Result<Input> {
+    let input = read_input(path)?;
+    match Codec::of(input.bytes()) {
+        Codec::None => Ok(input),
+        codec => {
+            let mut decoder = Decoder::new();
+            let bytes = decoder.decode(codec, input.bytes()).map_err(io::Error::other)?.to_vec();
+            // What was decompressed was the file, or it is said here.
+            input.check()?;
+            Ok(Input::Read(bytes))
+        }
+    }
 }
 
 /// The types that a split blob goes on behind.

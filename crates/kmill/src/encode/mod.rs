@@ -4,6 +4,7 @@
 //! features, languages   words of the command line -> dwarf_btf::Options
 //! input                 the file's bytes, mapped; a base's types
 //! run                   read -> the phases of dwarf_btf -> write
+//! modules               the same for every module below a directory
 //! error                 what can be wrong with a file
 //! output                a file that appears whole, or a device that is written straight
 //! in_place              or the input file, which gets a section
@@ -16,6 +17,7 @@ pub(crate) mod features;
 pub(crate) mod in_place;
 pub(crate) mod input;
 pub(crate) mod languages;
+pub(crate) mod modules;
 pub(crate) mod output;
 
 use std::num::NonZeroUsize;
@@ -25,6 +27,7 @@ use dwarf_btf::{Encoded, Features, Options, Session};
 use padata::Pool;
 
 use crate::report::phases::Phases;
+use crate::signals::Interrupts;
 
 pub(crate) use self::error::Error;
 use self::in_place::{InPlace, Manner};
@@ -74,39 +77,55 @@ pub(crate) enum Done {
 pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> {
     let Request { input: path, output, base, features, lang_exclude, kabi_prefix, threads } =
         request;
-    let (base, place, image) = phases.time("read", || -> Result<_, Error> {
-        // The base first, as pahole does: an input that is not there matters less.
-        let base = base.map(|base| input::read_base(&base)).transpose()?;
-        let place = Place::open(output, &path)?;
-        let image = place.read(&path)?;
-        Ok((base, place, image))
-    })?;
-    if matches!(place, Place::InPlace(_)) && features.distilled_base && base.is_some() {
+    let pool = Pool::new(threads);
+    // The base first, as pahole does: an input that is not there matters less.
+    let base = base.map(|base| phases.time("read the base", || input::read_base(&base)));
+    let base = base.transpose()?;
+    let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
+    let place = Place::open(output, &path)?;
+    if matches!(place, Place::InPlace(_))
+        && options.features.distilled_base
+        && options.base.is_some()
+    {
         let cause =
             "a distilled base (.BTF.base) comes with a later release; leave out distilled_base";
         return Err(Error::file(&path, "encoding", cause));
     }
-    let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
-    let mut parts = dwarf_btf::Phases::default();
-    let release = |part: &[u8]| image.release(part);
-    let input = dwarf_btf::Input { bytes: image.bytes(), release: Some(&release) };
-    let encoded = dwarf_btf::encode_timed(
-        &Pool::new(threads),
-        input,
-        &options,
-        &Session::default(),
-        &mut parts,
-    );
-    phases.extend(parts.iter());
-    // First: of a file that shrank, nothing that the encoder says is worth a word.
-    image.check().map_err(|cause| Error::file(&path, "reading", cause))?;
-    drop(image);
-    match encoded.map_err(|cause| Error::file(&path, "encoding", cause))? {
-        Encoded::Nothing(why) => Ok(Done::Nothing(why)),
-        Encoded::Blob(blob) => {
-            phases.time("write", || place.write(&blob))?;
-            Ok(Done::Written)
+    let job = Job { pool: &pool, options: &options, session: &Session::default() };
+    job.run(&path, &place, phases)
+}
+
+/// What the encodings of one run share.
+#[derive(Clone, Copy, Debug)]
+struct Job<'j> {
+    pool: &'j Pool,
+    options: &'j Options,
+    session: &'j Session,
+}
+
+impl Job<'_> {
+    fn run(&self, path: &Path, place: &Place, phases: &mut Phases) -> Result<Done, Error> {
+        let image = phases.time("read", || place.read(path))?;
+        match self.encode(path, image, phases)? {
+            Encoded::Nothing(why) => Ok(Done::Nothing(why)),
+            Encoded::Blob(blob) => {
+                phases.time("write", || place.write(&blob, &Interrupts::catch()))?;
+                Ok(Done::Written)
+            }
         }
+    }
+
+    /// The blob of a file, which is let go of before that is written.
+    fn encode(&self, path: &Path, image: Input, phases: &mut Phases) -> Result<Encoded, Error> {
+        let Job { pool, options, session } = *self;
+        let mut parts = dwarf_btf::Phases::default();
+        let release = |part: &[u8]| image.release(part);
+        let input = dwarf_btf::Input { bytes: image.bytes(), release: Some(&release) };
+        let encoded = dwarf_btf::encode_timed(pool, input, options, session, &mut parts);
+        phases.extend(parts.iter());
+        // First: of a file that shrank, nothing that the encoder says is worth a word.
+        image.check().map_err(|cause| Error::file(path, "reading", cause))?;
+        encoded.map_err(|cause| Error::file(path, "encoding", cause))
     }
 }
 
@@ -136,10 +155,10 @@ impl Place {
         }
     }
 
-    fn write(&self, blob: &[u8]) -> Result<(), Error> {
+    fn write(&self, blob: &[u8], interrupts: &Interrupts) -> Result<(), Error> {
         match self {
-            Place::File(path) => output::write(path, blob),
-            Place::InPlace(place) => place.write(&[(SECTION, blob)]),
+            Place::File(path) => output::write(path, blob, interrupts),
+            Place::InPlace(place) => place.write(&[(SECTION, blob)], interrupts),
         }
     }
 }

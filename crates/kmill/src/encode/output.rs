@@ -13,12 +13,12 @@ use crate::signals::{self, Interrupts};
 /// The mode of a new file, before the process's mask: pahole's.
 const MODE: u32 = 0o640;
 
-/// Writes a blob.
-pub(crate) fn write(path: &Path, blob: &[u8]) -> Result<(), Error> {
+/// Writes a blob. A signal that was caught ends it, and nothing is left.
+pub(crate) fn write(path: &Path, blob: &[u8], interrupts: &Interrupts) -> Result<(), Error> {
     let fail = |error: io::Error| Error::file(path, "writing", error);
     match place(path).map_err(fail)? {
         Place::Straight => straight(path, blob),
-        Place::File(target) => whole(path, &target, blob),
+        Place::File(target) => whole(path, &target, blob, interrupts),
     }
 }
 
@@ -70,10 +70,14 @@ fn straight(path: &Path, blob: &[u8]) -> Result<(), Error> {
 }
 
 /// `path` is what people called it.
-fn whole(path: &Path, target: &Path, blob: &[u8]) -> Result<(), Error> {
+fn whole(
+    path: &Path,
+    target: &Path,
+    blob: &[u8],
+    interrupts: &Interrupts,
+) -> Result<(), Error> {
     let fail = |error: io::Error| Error::file(path, "writing", error);
     let mode = mode_of_old(target).map_err(fail)?;
-    let interrupts = Interrupts::catch();
     let parent = match target.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,

@@ -13,10 +13,12 @@ use super::program::PROGRAM;
 use crate::completions::{self, Shell};
 use crate::encode::features::{LATER, SUPPORTED, Wanted};
 use crate::encode::in_place::Manner;
+use crate::encode::modules::{self, Summary};
 use crate::encode::{self, Done, Error, Output, Request, languages};
 use crate::getopt::{Event, Flag, Parser, Section, Value, entries};
 use crate::man::{self, Command, Operands};
 use crate::report::phases::Phases;
+use crate::report::progress::Progress;
 use crate::report::streams::{complain, show};
 use crate::signals;
 
@@ -28,6 +30,8 @@ enum Id {
     FollowLinks,
     NoSync,
     Base,
+    Modules,
+    OutDir,
     Features,
     LangExclude,
     Threads,
@@ -71,6 +75,16 @@ const FLAGS: &[Flag<Id>] = &[
         "BTF that this one goes on behind",
         "Encode only what this BTF does not have, and refer to it. The file is an ELF file with BTF, or holds BTF alone.",
     ),
+    Flag::new(Id::Modules, &["modules"]).takes("DIR", Value::Dir).says(
+        "encode every module below a directory",
+        "Encode every module below this directory, compressed ones too, each behind the base. What \
+         is wrong with one does not keep the others. Links are not followed.",
+    ),
+    Flag::new(Id::OutDir, &["out-dir"]).takes("DIR", Value::Dir).says(
+        "where the BTF of modules goes",
+        "Where the BTF of modules goes: under their names, with .btf behind, in directories as they \
+         lie in.",
+    ),
     Flag::new(Id::Features, &["btf-features"]).takes("LIST", Value::Text).says(
         "parts of BTF; also layout, true_signature, gnu_annotation",
         "Make only the parts of BTF that this list names, separated by commas. \"default\" stands \
@@ -103,6 +117,7 @@ pub(super) fn main(args: &[OsString]) -> u8 {
     let posixly_correct = std::env::var_os("POSIXLY_CORRECT").is_some();
     let (request, time) = match parse(args, posixly_correct) {
         Ok(Parsed::Run(request, time)) => (request, time),
+        Ok(Parsed::Modules(request, time)) => return modules(*request, time),
         Ok(Parsed::Help) => return show("kmill btf encode", &help(&COMMAND)),
         Err(words) => {
             complain(format!("{words}\n").as_bytes());
@@ -137,7 +152,44 @@ pub(super) fn main(args: &[OsString]) -> u8 {
 enum Parsed {
     /// What to encode, and whether to say how long that took.
     Run(Box<Request>, bool),
+    /// The same for a directory.
+    Modules(Box<modules::Request>, bool),
     Help,
+}
+
+/// Encodes modules; returns the exit status.
+fn modules(request: modules::Request, time: bool) -> u8 {
+    let mut phases = Phases::default();
+    let progress = Progress::new("modules");
+    let ended = modules::run(request, &|done, of| progress.show(done, of), &mut phases);
+    progress.end();
+    let status = match ended {
+        Ok(summary) => {
+            let mut lines = Vec::new();
+            for error in &summary.failed {
+                lines.extend_from_slice(format!("kmill btf encode: {error}\n").as_bytes());
+            }
+            complain(&lines);
+            let Summary { written, nothing, failed } = &summary;
+            let seconds = phases.total().as_secs_f64();
+            let text = format!(
+                "{written} modules encoded, {nothing} without debug info, {} failed, in {seconds:.2} s\n",
+                failed.len()
+            );
+            show("kmill btf encode", &text).max(u8::from(!failed.is_empty()))
+        }
+        Err(error) => {
+            if let Error::Interrupted(signal) = error {
+                signals::die_of(signal);
+            }
+            complain(format!("kmill btf encode: {error}\n").as_bytes());
+            1
+        }
+    };
+    if time {
+        complain(phases.to_string().as_bytes());
+    }
+    status
 }
 
 fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
@@ -145,6 +197,7 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
     let entries = entries(&SECTIONS);
     let mut parser = Parser::new(program, &entries, args, posixly_correct);
     let (mut output, mut base, mut threads, mut time) = (None, None, None, false);
+    let (mut directory, mut out_dir) = (None, None);
     let (mut in_place, mut manner) = (false, Manner::default());
     let (mut wanted, mut lang_exclude) = (Wanted::with_later(), Vec::new());
     for event in &mut parser {
@@ -158,6 +211,8 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
             Id::DropSignature => manner.allowed.drop_signature = true,
             Id::FollowLinks => manner.allowed.follow_links = true,
             Id::NoSync => manner.flush = Flush::No,
+            Id::Modules => directory = Some(PathBuf::from(value)),
+            Id::OutDir => out_dir = Some(PathBuf::from(value)),
             Id::Base => base = Some(PathBuf::from(value)),
             Id::Features => {
                 let mut bad = None;
@@ -196,6 +251,28 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
             Id::Help => return Ok(Parsed::Help),
         }
     }
+    let threads = threads.unwrap_or_else(padata::available_threads);
+    if let Some(modules) = directory {
+        let output = match (out_dir, in_place, output) {
+            (Some(directory), false, None) if manner == Manner::default() => {
+                modules::Output::Directory(directory)
+            }
+            (None, true, None) => modules::Output::InPlace(manner),
+            _ => return complaint("with --modules, say either --out-dir DIR or --in-place"),
+        };
+        let Some(base) = base else {
+            return complaint("with --modules, name the kernel's BTF: --base FILE");
+        };
+        if !parser.operands().is_empty() {
+            return complaint("--modules and input files exclude each other");
+        }
+        let features = wanted.features;
+        let request = modules::Request { modules, output, base, features, lang_exclude, threads };
+        return Ok(Parsed::Modules(Box::new(request), time));
+    }
+    if out_dir.is_some() {
+        return complaint("--out-dir is about --modules");
+    }
     let output = match (output, in_place) {
         (Some(file), false) if manner == Manner::default() => Output::File(file),
         (Some(_), false) => {
@@ -218,7 +295,7 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
         features: wanted.features,
         lang_exclude,
         kabi_prefix: None,
-        threads: threads.unwrap_or_else(padata::available_threads),
+        threads,
     };
     Ok(Parsed::Run(Box::new(request), time))
 }
@@ -232,7 +309,12 @@ static COMMAND: Command<Id> = Command {
     name: "kmill-btf-encode",
     section: 1,
     summary: "make BTF of a kernel's debug info",
-    synopsis: &["[options] -o FILE INPUT", "[options] --in-place FILE"],
+    synopsis: &[
+        "[options] -o FILE INPUT",
+        "[options] --in-place FILE",
+        "[options] --base FILE --modules DIR --out-dir DIR",
+        "[options] --base FILE --modules DIR --in-place",
+    ],
     description: &[
         "Reads the DWARF debug info of an ELF file and writes the BTF that pahole 1.31 makes of \
          it.",
@@ -241,7 +323,11 @@ static COMMAND: Command<Id> = Command {
     operands: Operands::Files,
     exits: &[
         ("0", "Success, or there is nothing to encode; then nothing is written."),
-        ("1", "Failure; nothing is written, and a file is what it was."),
+        (
+            "1",
+            "Failure; nothing is written, and a file is what it was. With --modules: some module \
+             failed, and nothing is written of that one.",
+        ),
     ],
     environment: &[],
     see_also: &[
