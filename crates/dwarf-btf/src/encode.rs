@@ -45,7 +45,10 @@ pub fn encode_timed(
     phases: &mut Phases,
 ) -> Result<Encoded, EncodeError> {
     let image = phases.time("plan/elf", || Image::read(input.bytes))?;
-    let sections = phases.time("plan/sections", || Sections::read(pool, &image))?;
+    let sections = phases.time("plan/sections", || {
+        let base = options.base.as_ref().filter(|_| session.is_for_many());
+        Sections::read(pool, &image, base.map(|index| &index.base().strings))
+    })?;
     let plan =
         phases.time("plan/units and functions", || Plan::new(pool, &image, &sections, options))?;
     let Some(plan) = plan else { return Ok(Encoded::Nothing("it has no debug info")) };

@@ -11,11 +11,22 @@ use crate::class::reader::Reader;
 /// Memory for any number of encodings, on any number of threads. Results do not depend on it.
 #[derive(Debug, Default)]
 pub struct Session {
+    /// Many files share a base: it pays to know more of that than one file needs.
+    many: bool,
     readers: Mutex<Vec<Reader>>,
     scratches: Mutex<Vec<Scratch>>,
 }
 
 impl Session {
+    /// For many files behind one base.
+    pub fn for_many() -> Session {
+        Session { many: true, ..Session::default() }
+    }
+
+    pub(crate) fn is_for_many(&self) -> bool {
+        self.many
+    }
+
     /// A reader that no thread has, for a file.
     pub(crate) fn reader(&self) -> Reader {
         let mut reader = lock(&self.readers).pop().unwrap_or_default();

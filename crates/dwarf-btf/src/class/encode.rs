@@ -53,7 +53,7 @@ pub(crate) fn encode(
     let strings = phases.time("plan/strings", || plan.sections.unite_strings(pool));
     let names = phases.time("plan/names of functions", || match strings {
         Some(strings) => {
-            FunctionNames::at(pool, &plan.sections.str, strings.different(), &plan.functions)
+            FunctionNames::at(pool, plan.sections, strings.different(), &plan.functions)
         }
         None => FunctionNames::new(pool, &plan.sections.str, &plan.functions),
     });

@@ -7,6 +7,7 @@
 use kmill_btf::{Info, Kind};
 
 use crate::dwarf::sections::{Sections, within};
+use crate::dwarf::strings::OF_BASE;
 use crate::unit::rules::FAKE_INT;
 
 /// A string by its place: equal ones are equal strings, but not the other way round.
@@ -50,6 +51,14 @@ impl StrKey {
         }
     }
 
+    /// Where in the base's strings it lies, if there.
+    pub(crate) const fn in_base(self) -> Option<u64> {
+        match self.in_debug_str() {
+            Some(at) => at.checked_sub(OF_BASE),
+            None => None,
+        }
+    }
+
     /// A short string that lies where it is used; its bytes are in the low end of the word.
     pub(crate) const fn packed(bytes: u64) -> StrKey {
         StrKey(bytes << 2 | home::HERE)
@@ -80,7 +89,7 @@ impl StrKey {
     pub(crate) fn of(text: Option<&[u8]>, sections: &Sections<'_>) -> StrKey {
         let Some(text) = text else { return StrKey::NONE };
         // Where it lies tells which section it is of.
-        if let Some(offset) = within(&sections.str, text) {
+        if let Some(offset) = sections.in_str(text) {
             return StrKey::debug_str(offset);
         }
         if text.len() <= StrKey::INLINE_MAX {
@@ -104,7 +113,7 @@ impl StrKey {
     ) -> &'b [u8] {
         use crate::dwarf::sections::string_at;
         let found = match self.0 & 3 {
-            1 => string_at(&sections.str, self.0 >> 2),
+            1 => sections.str_at(self.0 >> 2),
             2 => {
                 *buffer = (self.0 >> 2).to_le_bytes();
                 Some(&buffer[..buffer.iter().position(|byte| *byte == 0).unwrap_or(7)])

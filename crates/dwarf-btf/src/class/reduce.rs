@@ -13,7 +13,7 @@ use crate::class::key::{Head, Key, StrKey};
 use crate::class::lane::{Lane, Variable};
 use crate::class::merge::{Collision, GlobalId, Merged};
 use crate::class::table::{Position, Words};
-use crate::dwarf::sections::{Sections, string_at};
+use crate::dwarf::sections::Sections;
 use crate::signature::facts::joined;
 
 /// Something that has a place on the stream.
@@ -161,7 +161,7 @@ pub(crate) fn names(
             let offset = match key.parts() {
                 None => btf.add_string(key.text(sections, prefix, &mut buffer)),
                 Some((name, field)) => {
-                    let text = |key: StrKey| string_at(&sections.str, key.in_debug_str()?);
+                    let text = |key: StrKey| sections.str_at(key.in_debug_str()?);
                     let parts = (text(name).unwrap_or_default(), text(field).unwrap_or_default());
                     btf.add_string(&joined(parts.0, parts.1))
                 }

@@ -150,7 +150,7 @@ pub(crate) fn string<'a>(
 ) -> Option<&'a [u8]> {
     match value? {
         Value::String(text) => Some(text),
-        Value::StrOffset(at) => string_at(&sections.str, at),
+        Value::StrOffset(at) => sections.str_at(at),
         Value::LineStrOffset(at) => string_at(&sections.line_str, at),
         Value::StrIndex(index) => {
             let size = u64::from(unit.encoding.offset_size);
@@ -158,7 +158,7 @@ pub(crate) fn string<'a>(
             let place = usize::try_from(place).ok()?;
             let mut cursor = Cursor::new(&sections.str_offsets, place, sections.endian);
             let at = cursor.sized(unit.encoding.offset_size);
-            if cursor.overran() { None } else { string_at(&sections.str, at) }
+            if cursor.overran() { None } else { sections.str_at(at) }
         }
         _ => None,
     }

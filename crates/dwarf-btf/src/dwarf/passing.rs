@@ -186,6 +186,7 @@ mod tests {
             loc: none(),
             loclists: none(),
             types: none(),
+            base: None,
             endian: Endian::Little,
             moved: None,
         };

@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use kmill_btf::Endian;
+use kmill_btf::strings::Strings;
 use padata::Pool;
 
-use crate::dwarf::strings::Canonical;
+use crate::dwarf::strings::{Canonical, OF_BASE};
 use crate::elf::image::Image;
 use crate::elf::relocate::{self, Relocations, Target, Unrelocated};
 use crate::error::EncodeError;
@@ -27,6 +28,8 @@ pub(crate) struct Sections<'a> {
     /// `.debug_types`, of version 4.
     pub(crate) types: Cow<'a, [u8]>,
     pub(crate) endian: Endian,
+    /// Strings of a base that offsets from [`OF_BASE`] on stand for, in a relocatable file.
+    pub(crate) base: Option<&'a Strings>,
     /// How to relocate `info`, in a file whose units refer to other sections by relocations.
     pub(crate) moved: Option<Moved<'a>>,
 }
@@ -42,8 +45,16 @@ pub(crate) struct Moved<'a> {
     whole: OnceLock<Result<Vec<u8>, Unrelocated>>,
 }
 
+/// The offset of no string.
+const NOWHERE: u64 = OF_BASE - 1;
+
 impl<'a> Sections<'a> {
-    pub(crate) fn read(pool: &Pool, image: &Image<'a>) -> Result<Self, EncodeError> {
+    /// Those of a file; of a relocatable one, with the strings of `base` as they are known there.
+    pub(crate) fn read(
+        pool: &Pool,
+        image: &Image<'a>,
+        base: Option<&'a Strings>,
+    ) -> Result<Self, EncodeError> {
         let mut sections = Sections {
             info: image.bytes(".debug_info")?,
             abbrev: image.bytes(".debug_abbrev")?,
@@ -56,11 +67,16 @@ impl<'a> Sections<'a> {
             loclists: image.bytes(".debug_loclists")?,
             types: image.bytes(".debug_types")?,
             endian: image.endian,
+            base: None,
             moved: None,
         };
         if !image.relocatable {
             return Ok(sections);
         }
+        let fits = |len: usize| (len as u64) < OF_BASE;
+        sections.base = base.filter(|base| {
+            base.base() == 0 && fits(base.bytes().len()) && fits(sections.str.len())
+        });
         let targets = relocate::targets(image);
         for (name, section) in [
             (".debug_str_offsets", &mut sections.str_offsets),
@@ -85,7 +101,35 @@ impl<'a> Sections<'a> {
     /// read before this may say others than those behind.
     pub(crate) fn unite_strings(&self, pool: &Pool) -> Option<&Canonical> {
         let moved = self.moved.as_ref()?;
-        moved.strings.get_or_init(|| Canonical::new(pool, &self.str)).as_ref()
+        moved.strings.get_or_init(|| Canonical::new(pool, &self.str, self.base)).as_ref()
+    }
+
+    /// Where a file cannot have a string: what it says is not taken for the base's.
+    fn last(&self) -> u64 {
+        self.base.map_or(u64::MAX, |_| NOWHERE)
+    }
+
+    /// The string at an offset of `.debug_str`.
+    pub(crate) fn str_at(&self, at: u64) -> Option<&[u8]> {
+        match (at.checked_sub(OF_BASE), self.base) {
+            (Some(at), Some(base)) => string_at(base.bytes(), at),
+            _ => string_at(&self.str, at),
+        }
+    }
+
+    /// Whether there is one at an offset.
+    #[inline]
+    pub(crate) fn has_str(&self, at: u64) -> bool {
+        match (at.checked_sub(OF_BASE), self.base) {
+            (Some(at), Some(base)) => at < base.bytes().len() as u64,
+            _ => at < self.str.len() as u64,
+        }
+    }
+
+    /// The offset of a text that lies in `.debug_str`.
+    pub(crate) fn in_str(&self, text: &[u8]) -> Option<u64> {
+        let base = || within(self.base?.bytes(), text).map(|at| at + OF_BASE);
+        within(&self.str, text).or_else(base)
     }
 
     /// Whether units have to be relocated before they are read.
@@ -99,7 +143,7 @@ impl<'a> Sections<'a> {
         let done = moved.whole.get_or_init(|| {
             let mut bytes = Vec::new();
             let all = 0..self.info.len();
-            moved.copy(&self.info, all, &mut bytes).map(|()| bytes)
+            moved.copy(&self.info, all, self.last(), &mut bytes).map(|()| bytes)
         });
         match done {
             Ok(bytes) => Ok(bytes),
@@ -115,7 +159,7 @@ impl<'a> Sections<'a> {
                 Ok(())
             }
             Some(moved) => {
-                let copied = moved.copy(&self.info, part, out);
+                let copied = moved.copy(&self.info, part, self.last(), out);
                 copied.map_err(|cause| moved.relocations.error(cause))
             }
         }
@@ -132,11 +176,21 @@ impl<'a> Sections<'a> {
 }
 
 impl Moved<'_> {
-    fn copy(&self, info: &[u8], part: Range<usize>, out: &mut Vec<u8>) -> Result<(), Unrelocated> {
+    /// No offset of a string is larger than `last`.
+    fn copy(
+        &self,
+        info: &[u8],
+        part: Range<usize>,
+        last: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unrelocated> {
         let Moved { relocations, targets, strings, .. } = self;
         match strings.get() {
-            Some(Some(strings)) => relocations.copy(info, part, targets, |at| strings.of(at), out),
-            _ => relocations.copy(info, part, targets, |at| at, out),
+            Some(Some(strings)) => {
+                let of = |at: u64| strings.of(at.min(last));
+                relocations.copy(info, part, targets, of, out)
+            }
+            _ => relocations.copy(info, part, targets, |at| at.min(last), out),
         }
     }
 }

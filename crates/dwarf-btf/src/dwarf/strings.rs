@@ -7,19 +7,25 @@
 use std::hash::BuildHasher;
 
 use hashbrown::HashTable;
+use kmill_btf::strings::Strings;
 use padata::{Pool, Weight};
 use rustc_hash::FxBuildHasher;
 
-/// For every string of a section, the first one that is equal.
+/// Offsets of `.debug_str` from here on stand for strings of a base, where there is one: so strings of
+/// all files behind one base are told apart by number.
+pub(crate) const OF_BASE: u64 = 1 << 31;
+
+/// For every string of a section, the one that is said for it: a base's, or the first one that is
+/// equal.
 #[derive(Debug)]
 pub(crate) struct Canonical {
     /// A bit for each offset: a string starts there.
     starts: Vec<u64>,
     /// How many start before each of these words.
     before: Vec<u32>,
-    /// The first equal string of each, in order.
-    first: Vec<u32>,
-    /// Those that are the first.
+    /// The offset that is said for each, in order.
+    said: Vec<u32>,
+    /// Those that are said for themselves.
     different: Vec<u32>,
 }
 
@@ -27,13 +33,25 @@ pub(crate) struct Canonical {
 struct Piece {
     /// Where each starts.
     starts: Vec<u32>,
-    /// The number of the first equal one, within the piece.
-    first: Vec<u32>,
+    said: Vec<Said>,
 }
 
+/// What is said for a string, as far as a piece knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// A string of the base.
+    Base(u32),
+    /// The string of that number in the piece: the first one that is equal.
+    First(u32),
+}
+
+/// Compilers write shorter names where they are used: of these, the base's and a file's own are told
+/// apart by their text, and no offset stands for them.
+const SHORT: usize = 3;
+
 impl Canonical {
-    /// Of a section of less than 4 GiB that ends with a NUL.
-    pub(crate) fn new(pool: &Pool, section: &[u8]) -> Option<Canonical> {
+    /// Of a section of less than 4 GiB that ends with a NUL; of less than 2 GiB with a base.
+    pub(crate) fn new(pool: &Pool, section: &[u8], base: Option<&Strings>) -> Option<Canonical> {
         if u32::try_from(section.len()).is_err() || section.last() != Some(&0) {
             return None;
         }
@@ -45,29 +63,27 @@ impl Canonical {
             weight,
             Weight::UNLIMITED,
             || (),
-            |&(start, end), ()| Piece::read(section, start, end),
+            |&(start, end), ()| Piece::read(section, start, end, base),
         );
         let mut starts = vec![0_u64; section.len() / 64 + 1];
-        let mut first = Vec::with_capacity(read.iter().map(|piece| piece.starts.len()).sum());
+        let mut said = Vec::with_capacity(read.iter().map(|piece| piece.starts.len()).sum());
         let mut different = Vec::new();
         let mut table = HashTable::new();
-        for (index, piece) in read.iter().enumerate() {
-            // What each string of the piece that is the first there is in the whole section.
-            let mut known: Vec<u32> = Vec::with_capacity(piece.starts.len());
-            for (number, &start) in piece.starts.iter().enumerate() {
+        for piece in &read {
+            let first = said.len();
+            for (number, (&start, own)) in (0..).zip(piece.starts.iter().zip(&piece.said)) {
                 starts[start as usize / 64] |= 1 << (start % 64);
-                let own = piece.first[number] as usize;
-                let found = match own == number {
-                    false => known[own],
-                    true if index == 0 && read.len() == 1 => start,
-                    true => add(&mut table, section, start),
+                let found = match *own {
+                    Said::Base(at) => OF_BASE as u32 | at,
+                    Said::First(own) if own != number => said[first + own as usize],
+                    Said::First(_) if read.len() == 1 => start,
+                    Said::First(_) => add(&mut table, section, start),
                 };
                 if found == start {
                     different.push(start);
                 }
-                known.push(found);
+                said.push(found);
             }
-            first.extend_from_slice(&known);
         }
         let mut count = 0;
         let before = starts
@@ -78,10 +94,10 @@ impl Canonical {
                 before
             })
             .collect();
-        Some(Canonical { starts, before, first, different })
+        Some(Canonical { starts, before, said, different })
     }
 
-    /// Where each string starts for the first time, in order.
+    /// The strings that are not the base's, each where it starts for the first time, in order.
     pub(crate) fn different(&self) -> &[u32] {
         &self.different
     }
@@ -96,53 +112,47 @@ impl Canonical {
             return offset;
         }
         let rank = self.before[word] + (bits & (bit - 1)).count_ones();
-        u64::from(self.first[rank as usize])
+        u64::from(self.said[rank as usize])
     }
 }
 
 impl Piece {
-    fn read(section: &[u8], start: usize, end: usize) -> Piece {
-        let mut piece = Piece { starts: Vec::new(), first: Vec::new() };
+    fn read(section: &[u8], start: usize, end: usize, base: Option<&Strings>) -> Piece {
+        let mut piece = Piece { starts: Vec::new(), said: Vec::new() };
         let mut table: HashTable<u32> = HashTable::new();
         // Compilers write the strings of every unit in a similar order: what comes behind a string
         // came behind its copy, more often than not. That spares the look into the table.
-        let mut guess = 0;
+        let mut guess = u32::MAX;
         let mut at = start;
         while at < end {
-            let len = memchr::memchr(0, &section[at..end]).unwrap_or(end - at - 1) + 1;
-            let text = &section[at..at + len];
+            let len = memchr::memchr(0, &section[at..end]).unwrap_or(end - at - 1);
+            let text = &section[at..=at + len];
             let number = piece.starts.len() as u32;
-            let same =
-                |other: u32| section[piece.starts[other as usize] as usize..].starts_with(text);
-            let first = if guess < number && same(guess) {
-                guess + 1
+            let same = |other: u32| {
+                section[piece.starts[other as usize] as usize..].starts_with(text)
+            };
+            let (said, earlier) = if guess < number && same(guess) {
+                (piece.said[guess as usize], Some(guess))
             } else {
-                let other = table.find(hash(text), |other| same(*other)).copied();
-                match other {
-                    Some(other) => other + 1,
+                match table.find(hash(text), |other| same(*other)).copied() {
+                    Some(other) => (piece.said[other as usize], Some(other)),
                     None => {
                         let rehash = |other: &u32| {
                             let start = piece.starts[*other as usize] as usize;
-                            let len = memchr::memchr(0, &section[start..]).unwrap_or(0) + 1;
-                            hash(&section[start..start + len])
+                            let len = memchr::memchr(0, &section[start..]).unwrap_or(0);
+                            hash(&section[start..=start + len])
                         };
                         table.insert_unique(hash(text), number, rehash);
-                        0
+                        let base = base.filter(|_| len > SHORT);
+                        let found = base.and_then(|base| base.find(&text[..len]));
+                        (found.map_or(Said::First(number), |at| Said::Base(at.0)), None)
                     }
                 }
             };
+            guess = earlier.map_or(u32::MAX, |earlier| earlier + 1);
             piece.starts.push(at as u32);
-            match first {
-                0 => {
-                    piece.first.push(number);
-                    guess = u32::MAX;
-                }
-                first => {
-                    piece.first.push(piece.first[first as usize - 1]);
-                    guess = first;
-                }
-            }
-            at += len;
+            piece.said.push(said);
+            at += len + 1;
         }
         piece
     }
@@ -198,7 +208,7 @@ mod tests {
             let section: Vec<u8> =
                 words.iter().flat_map(|word| word.bytes().chain([0])).collect();
             let pool = Pool::new(NonZeroUsize::new(threads).unwrap());
-            let canonical = Canonical::new(&pool, &section).unwrap();
+            let canonical = Canonical::new(&pool, &section, None).unwrap();
             let mut at = 0;
             let mut firsts = std::collections::HashMap::new();
             for word in &words {
@@ -215,9 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn longer_strings_of_a_base_are_said_by_it() {
+        let pool = Pool::new(NonZeroUsize::MIN);
+        let mut base = Strings::new();
+        let (name, short) = (base.add(b"task_struct"), base.add(b"mm"));
+        let section = b"mm\0task_struct\0mine\0task_struct\0task\0";
+        let canonical = Canonical::new(&pool, section, Some(&base)).unwrap();
+        assert_eq!(short.0, 13);
+        assert_eq!(canonical.of(0), 0);
+        assert_eq!(canonical.of(3), OF_BASE + u64::from(name.0));
+        assert_eq!(canonical.of(20), OF_BASE + u64::from(name.0));
+        assert_eq!(canonical.of(15), 15);
+        assert_eq!(canonical.different(), [0, 15, 32]);
+    }
+
+    #[test]
     fn what_does_not_end_is_left_alone() {
         let pool = Pool::new(NonZeroUsize::MIN);
-        assert!(Canonical::new(&pool, b"").is_none());
-        assert!(Canonical::new(&pool, b"a\0b").is_none());
+        assert!(Canonical::new(&pool, b"", None).is_none());
+        assert!(Canonical::new(&pool, b"a\0b", None).is_none());
     }
 }

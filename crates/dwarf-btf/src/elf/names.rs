@@ -6,7 +6,8 @@
 use padata::{Pool, Weight};
 use rustc_hash::FxHashMap;
 
-use crate::dwarf::sections::string_at;
+use crate::dwarf::sections::{Sections, string_at};
+use crate::dwarf::strings::OF_BASE;
 use crate::elf::functions::{ElfFunctions, FunctionId};
 
 /// Bytes of the section that are one piece of work.
@@ -34,20 +35,25 @@ impl FunctionNames {
         FunctionNames::collect(found)
     }
 
-    /// Of strings that start at certain places.
+    /// Of strings that start at certain places, and of those of a base.
     pub(crate) fn at(
         pool: &Pool,
-        strings: &[u8],
+        sections: &Sections<'_>,
         places: &[u32],
         functions: &ElfFunctions<'_>,
     ) -> FunctionNames {
+        let strings = &sections.str;
         let pieces: Vec<&[u32]> = places.chunks(PLACES).collect();
         let find = |piece: &&[u32], (): &mut ()| {
             let name = |at: u32| string_at(strings, u64::from(at));
             let function = |at: &u32| Some((*at, functions.find(name(*at)?)?));
             piece.iter().filter_map(function).collect()
         };
-        FunctionNames::collect(pool.map(&pieces, |_| 1, Weight::UNLIMITED, || (), find))
+        let mut found = pool.map(&pieces, |_| 1, Weight::UNLIMITED, || (), find);
+        let in_base = |name: &[u8]| Some(OF_BASE as u32 | sections.base?.find(name)?.0);
+        let all = (0..).map(FunctionId).zip(&functions.all);
+        found.push(all.filter_map(|(id, elf)| Some((in_base(elf.name)?, id))).collect());
+        FunctionNames::collect(found)
     }
 
     fn collect(found: Vec<Vec<(u32, FunctionId)>>) -> FunctionNames {

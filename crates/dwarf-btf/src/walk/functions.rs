@@ -151,7 +151,10 @@ impl Functions {
         if let Some(id) = around.names.get(u64::from(offset)) {
             return Some(id);
         }
-        // At the start of a string, and it is no function's.
+        // At the start of a string, and it is no function's. Of a base, only whole strings are said.
+        if name.in_base().is_some() {
+            return None;
+        }
         let before = (offset as usize).checked_sub(1);
         if before.is_none_or(|at| around.sections.str.get(at) == Some(&0)) {
             return None;
@@ -405,7 +408,7 @@ impl Functions {
             if name == StrKey::NONE {
                 return Ok(());
             }
-            if name.in_debug_str().is_some_and(|at| at >= around.sections.str.len() as u64) {
+            if name.in_debug_str().is_some_and(|at| !around.sections.has_str(at)) {
                 return Err(Uncommon);
             }
             self.words.push((name, key_at(memory, ty)?));

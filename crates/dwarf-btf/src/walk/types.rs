@@ -11,7 +11,7 @@ use crate::class::key::{Hasher, Head, Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::table::{Position, Seen};
 use crate::dwarf::cursor::Cursor;
-use crate::dwarf::sections::string_at;
+use crate::dwarf::sections::Sections;
 use crate::features::Features;
 use crate::unit::rules::{self, Base};
 use crate::walk::compile::{Length, Op, Ops, Role, Uncommon, flag};
@@ -43,8 +43,7 @@ pub(crate) struct Types<'w, O> {
     pub(crate) memory: &'w mut Memory,
     pub(crate) lane: &'w mut Lane,
     pub(crate) features: &'w Features,
-    /// `.debug_str`.
-    pub(crate) strings: &'w [u8],
+    pub(crate) sections: &'w Sections<'w>,
     pub(crate) number: u32,
     pub(crate) order: std::marker::PhantomData<O>,
 }
@@ -348,7 +347,7 @@ impl<'w, O: Order> Types<'w, O> {
     #[inline(always)]
     pub(crate) fn check(&self, name: StrKey) -> Walked<()> {
         match name.in_debug_str() {
-            Some(at) if at >= self.strings.len() as u64 => Err(Uncommon),
+            Some(at) if !self.sections.has_str(at) => Err(Uncommon),
             _ => Ok(()),
         }
     }
@@ -737,7 +736,7 @@ impl<'w, O: Order> Types<'w, O> {
     #[cold]
     fn int(&mut self, at: u32, name: StrKey, key: Key) {
         let is_int = match name.in_debug_str() {
-            Some(at) => string_at(self.strings, at) == Some(b"int"),
+            Some(at) => self.sections.str_at(at) == Some(b"int"),
             None => name == StrKey::packed(u64::from_le_bytes(*b"int\0\0\0\0\0")),
         };
         if is_int {

@@ -176,7 +176,7 @@ impl Walker {
             memory,
             lane,
             features: wanted.features,
-            strings: &wanted.around.sections.str,
+            sections: wanted.around.sections,
             number,
             order,
         };

@@ -100,7 +100,7 @@ pub(crate) fn run(
         root: &root,
         output: &output,
         options: &options,
-        session: &Session::default(),
+        session: &Session::for_many(),
         pool: &Pool::new(threads),
         alone: &Pool::new(NonZeroUsize::MIN),
         interrupts: &Interrupts::catch(),
