@@ -1,11 +1,12 @@
 //! What the encodings of one process have in common: memory. What one needed the next one can use, and
 //! of the declarations and names of kernel headers most are met again in every module.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kmill_btf::Btf;
 use kmill_btf::dedup::{DedupError, Index, Scratch};
 
+use crate::class::base_keys::BaseKeys;
 use crate::class::reader::Reader;
 
 /// Memory for any number of encodings, on any number of threads. Results do not depend on it.
@@ -15,6 +16,15 @@ pub struct Session {
     many: bool,
     readers: Mutex<Vec<Reader>>,
     scratches: Mutex<Vec<Scratch>>,
+    /// Of the base that was asked for last.
+    keys: Mutex<Option<Known>>,
+}
+
+/// A base, and its types by key, if they can be had.
+#[derive(Debug)]
+struct Known {
+    base: Arc<Btf>,
+    keys: Option<Arc<BaseKeys>>,
 }
 
 impl Session {
@@ -37,6 +47,20 @@ impl Session {
     /// Keeps a reader for the next one who needs it.
     pub(crate) fn give_back(&self, reader: Reader) {
         lock(&self.readers).push(reader);
+    }
+
+    /// The types of a base by key, for many files.
+    pub(crate) fn base_keys(&self, index: &Index) -> Option<Arc<BaseKeys>> {
+        if !self.many {
+            return None;
+        }
+        let mut known = lock(&self.keys);
+        if let Some(known) = known.as_ref().filter(|known| Arc::ptr_eq(&known.base, index.base())) {
+            return known.keys.clone();
+        }
+        let keys = BaseKeys::new(index).map(Arc::new);
+        *known = Some(Known { base: index.base().clone(), keys: keys.clone() });
+        keys
     }
 
     /// Every type once; what a base has, not at all.

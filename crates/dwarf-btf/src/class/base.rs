@@ -6,15 +6,43 @@
 //! the units say.
 
 use kmill_btf::dedup::Index;
-use kmill_btf::{Btf, Kind, Type, TypeId};
+use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
 use rustc_hash::FxHashMap;
 
+use crate::class::base_keys::BaseKeys;
 use crate::class::key::StrKey;
-use crate::class::merge::{GlobalId, Merged};
+use crate::class::merge::{BaseNames, GlobalId, Merged, Verdict};
 use crate::dwarf::sections::Sections;
 
 /// How deep types without a name may lie in each other; behind that they count as different.
 const DEPTH_MAX: u32 = 64;
+
+/// What a name of the units is in the base.
+enum Standing {
+    /// Nothing.
+    Foreign,
+    /// This type.
+    Same(TypeId),
+    /// Something else, or several things.
+    Unlike,
+}
+
+/// How many there are.
+#[derive(Clone, Copy)]
+enum Many {
+    None,
+    One(TypeId),
+    Several,
+}
+
+impl Many {
+    fn add(&mut self, id: TypeId) {
+        *self = match self {
+            Many::None => Many::One(id),
+            Many::One(_) | Many::Several => Many::Several,
+        };
+    }
+}
 
 /// A base beside the classes of some units.
 pub(crate) struct Beside<'b, 'l> {
@@ -36,11 +64,80 @@ impl<'b, 'l> Beside<'b, 'l> {
         Beside { index, merged, sections, prefix, same: FxHashMap::default() }
     }
 
-    /// The names that the base makes uncertain.
-    pub(crate) fn conflicts(mut self) -> Vec<GlobalId> {
+    /// What the base has to do with the names of the units; with `keys`, what is the base's too.
+    pub(crate) fn verdict<'k>(mut self, keys: Option<&'k BaseKeys>) -> Verdict<'k> {
         let all = (0..self.merged.all.len() as u32).map(GlobalId);
         let anchors: Vec<GlobalId> = all.filter(|id| self.merged.is_anchor(*id)).collect();
-        anchors.into_iter().filter(|anchor| self.conflicts_at(*anchor)).collect()
+        let mut verdict = Verdict::default();
+        let Some(keys) = keys else {
+            verdict.seeds = anchors.into_iter().filter(|id| self.conflicts_at(*id)).collect();
+            return verdict;
+        };
+        let mut declared = FxHashMap::default();
+        for anchor in anchors {
+            match self.standing(anchor, keys) {
+                Standing::Foreign => {}
+                Standing::Same(id) => {
+                    if let Some(forward) = self.merged.named(anchor).forward {
+                        declared.insert(forward, id);
+                    }
+                }
+                Standing::Unlike => {
+                    verdict.unlike.push(anchor);
+                    if self.conflicts_at(anchor) {
+                        verdict.seeds.push(anchor);
+                    }
+                }
+            }
+        }
+        verdict.keys = Some(BaseNames { keys, declared });
+        verdict
+    }
+
+    /// What a name is in the base, when its strings are known by number.
+    fn standing(&self, anchor: GlobalId, keys: &BaseKeys) -> Standing {
+        let base: &Btf = self.index.base();
+        let named = self.merged.named(anchor);
+        let words = self.merged.words(anchor);
+        let key = words.name();
+        let mut buffer = [0; 8];
+        let name = match key.in_base() {
+            Some(at) => Some(StrOff(at as u32)),
+            None if key.in_debug_str().is_some() => None,
+            None => base.find_string(key.text(self.sections, self.prefix, &mut buffer)),
+        };
+        let (Some(name), Some(kind)) = (name, Kind::of(words.third() as u32)) else {
+            return Standing::Foreign;
+        };
+        let definition = named.definition.and_then(|id| keys.get(self.merged.key(id)));
+        let (mut same, mut forward, mut others) = (Many::None, Many::None, false);
+        for id in self.index.named(name) {
+            let Some(ty) = base.get(id) else { continue };
+            match ty.kind() {
+                of if of == kind && !(kind.is_enum() && ty.vlen() == 0) => same.add(id),
+                of if of.is_enum() && kind.is_enum() => others = true,
+                Kind::Fwd if kind.is_composite() => {
+                    if ty.flag() == (kind == Kind::Union) {
+                        forward.add(id);
+                    } else {
+                        others = true;
+                    }
+                }
+                of if of.is_composite() && kind.is_composite() => others = true,
+                _ => {}
+            }
+        }
+        match (same, forward, others) {
+            (Many::None, Many::None, false) => Standing::Foreign,
+            (Many::One(id), Many::None, false) => match (named.definition, named.forward) {
+                (Some(_), forward) if forward.is_some() && kind.is_enum() => Standing::Unlike,
+                (Some(_), _) if definition == Some(id) => Standing::Same(id),
+                (None, Some(_)) if kind.is_composite() => Standing::Same(id),
+                _ => Standing::Unlike,
+            },
+            (Many::None, Many::One(id), false) if named.definition.is_none() => Standing::Same(id),
+            _ => Standing::Unlike,
+        }
     }
 
     fn conflicts_at(&mut self, anchor: GlobalId) -> bool {
@@ -90,7 +187,7 @@ impl<'b, 'l> Beside<'b, 'l> {
             })
     }
 
-    fn is_called(&self, name: StrKey, other: kmill_btf::StrOff) -> bool {
+    fn is_called(&self, name: StrKey, other: StrOff) -> bool {
         let mut buffer = [0; 8];
         let text = name.text(self.sections, self.prefix, &mut buffer);
         self.index.base().string(other) == Some(text)
@@ -167,7 +264,7 @@ impl<'b, 'l> Beside<'b, 'l> {
             && words.entries().zip(values).all(|((name, value, _), other)| {
                 let high = other.get(2).copied().unwrap_or(0);
                 value == u64::from(high) << 32 | u64::from(other[1])
-                    && self.is_called(name, kmill_btf::StrOff(other[0]))
+                    && self.is_called(name, StrOff(other[0]))
             })
     }
 }

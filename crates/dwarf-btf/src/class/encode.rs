@@ -72,9 +72,13 @@ pub(crate) fn encode(
     let index = plan.options.base.as_deref();
     let units = phases.time("merge/uncertain", || {
         let prefix = plan.context.kabi_prefix;
-        let beside = |index| Beside::new(index, &merged, plan.sections, prefix).conflicts();
-        let conflicts = index.map(beside);
-        merged.mark_uncertain(conflicts)
+        // Names are the base's by number only where somebody told so.
+        let told = plan.sections.base.is_some() && strings.is_some() && prefix.is_none();
+        let keys = index.filter(|_| told).and_then(|index| session.base_keys(index));
+        let verdict = index.map(|index| {
+            Beside::new(index, &merged, plan.sections, prefix).verdict(keys.as_deref())
+        });
+        merged.mark_uncertain(verdict)
     });
     let shared = Shared { plan, around: &around, session, merged: &merged, btf: &btf };
     let again = phases.time("merge/read again", || shared.read_again(pool, units))?;

@@ -4,10 +4,10 @@ use kmill_btf::Kind;
 use kmill_btf::format::linkage;
 
 use crate::class::graph::{Again, FunctionNodes, Graph, Node};
-use crate::class::key::{Hasher, Head, Key, StrKey};
+use crate::class::key::{Head, Key, StrKey};
 use crate::class::lane::{DeclTag, Lane, Variable};
 use crate::class::states::NewState;
-use crate::class::table::{Position, Seen, key_of};
+use crate::class::table::{Position, Seen, content};
 use crate::dwarf::sections::Sections;
 use crate::elf::functions::ElfFunctions;
 use crate::elf::names::FunctionNames;
@@ -358,16 +358,6 @@ impl<'u, 'a> Keys<'u, 'a> {
         }
         Ok(())
     }
-}
-
-fn content(head: u64, name: u64, third: u64, entries: &[[u64; 3]]) -> Key {
-    let head = Head(head as u32);
-    if entries.is_empty() {
-        return key_of(head, StrKey(name), third);
-    }
-    let mut hasher = Hasher::new(head, StrKey(name), third);
-    entries.iter().for_each(|&[name, value, more]| hasher.entry(StrKey(name), value, more));
-    hasher.key()
 }
 
 fn unit_members<'u, 'a>(

@@ -5,9 +5,10 @@
 //! walk stumbles over (see [`Table::end`](crate::class::table::Table::end)). Uncertainty goes from
 //! what is referred to to what refers, through names too.
 
-use kmill_btf::Kind;
+use kmill_btf::{Kind, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::class::base_keys::BaseKeys;
 use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::table::{ANCHOR, Class, ClassId, Confusing, Position, Words};
@@ -34,6 +35,8 @@ pub(crate) struct Global {
     pub(crate) first: u32,
     pub(crate) in_several: bool,
     pub(crate) uncertain: bool,
+    /// The type of a base that all its types are; `void` when that is not known.
+    pub(crate) base: TypeId,
 }
 
 /// What a name stands for.
@@ -97,6 +100,7 @@ impl<'l> Merged<'l> {
             first: class.first,
             in_several: self.lanes[lane as usize].table.in_several(class),
             uncertain: false,
+            base: TypeId::VOID,
         };
         let next = GlobalId(self.all.len() as u32);
         let found = *self.by_key.entry(class.key).or_insert(next);
@@ -213,13 +217,13 @@ impl<'l> Merged<'l> {
 
     /// Marks what is uncertain. Says in which units copies of it lie, or that it may be any.
     ///
-    /// `conflicts` are names that a base makes uncertain, when there is one.
-    pub(crate) fn mark_uncertain(&mut self, conflicts: Option<Vec<GlobalId>>) -> Units {
+    /// With a base, `verdict` is what that has to do with it.
+    pub(crate) fn mark_uncertain(&mut self, verdict: Option<Verdict<'_>>) -> Units {
         let referrers = Referrers::new(self);
         let mut units = Units::default();
         // A base may have two such members of its own.
-        let alone = conflicts.is_none();
-        let mut seeds = conflicts.unwrap_or_default();
+        let alone = verdict.is_none();
+        let Verdict { mut seeds, unlike, keys } = verdict.unwrap_or_default();
         for (anchor, named) in (0..).map(GlobalId).zip(&self.named) {
             if named.several || (named.forward.is_some() && self.declared_both_ways(anchor, named))
             {
@@ -248,6 +252,9 @@ impl<'l> Merged<'l> {
         for id in referrers.closure(seeds) {
             self.all[id.index()].uncertain = true;
         }
+        if let Some(keys) = keys {
+            self.place_in_base(keys, &referrers.closure(unlike));
+        }
         for (number, lane) in self.lanes.iter().enumerate() {
             let uncertain: Vec<bool> =
                 self.local[number].iter().map(|id| self.all[id.index()].uncertain).collect();
@@ -261,6 +268,37 @@ impl<'l> Merged<'l> {
             }
         }
         units
+    }
+
+    /// Finds the types of a base that classes are: those that are certain, and lead to no name that the
+    /// base has otherwise.
+    fn place_in_base(&mut self, keys: BaseNames<'_>, unlike: &[GlobalId]) {
+        let mut like = vec![true; self.all.len()];
+        unlike.iter().for_each(|id| like[id.index()] = false);
+        for id in (0..self.all.len() as u32).map(GlobalId) {
+            if !like[id.index()] || self.all[id.index()].uncertain || self.is_anchor(id) {
+                continue;
+            }
+            let words = self.words(id);
+            let found = match words.kind() {
+                Kind::Fwd => keys.declared.get(&id).copied(),
+                _ => keys.keys.get(self.key(id)),
+            };
+            self.all[id.index()].base = found.unwrap_or(TypeId::VOID);
+        }
+        // Arrays are indexed with what ours are, or none of them is the same.
+        let int = self.lanes.iter().filter_map(|lane| lane.int).min_by_key(|int| int.0);
+        let index = int.and_then(|int| self.find(int.1)).map(|id| self.all[id.index()].base);
+        let any = self.lanes.iter().any(|lane| lane.array.is_some());
+        if any && index != Some(keys.keys.array_index) {
+            self.all.iter_mut().for_each(|global| global.base = TypeId::VOID);
+        }
+    }
+
+    /// The key of a class.
+    pub(crate) fn key(&self, id: GlobalId) -> Key {
+        let global = &self.all[id.index()];
+        self.lanes[global.lane as usize].table.get(global.class).key
     }
 
     /// Whether copies of a type within units cannot lead to a contradiction.
@@ -330,6 +368,25 @@ impl<'l> Merged<'l> {
         let defined = named.definition.is_some() && self.named(other).definition.is_some();
         defined && named.forward.is_some()
     }
+}
+
+/// What a base has to do with the classes of some units.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict<'k> {
+    /// Names that it makes uncertain.
+    pub(crate) seeds: Vec<GlobalId>,
+    /// Names that it knows, and not, or not clearly, as what the units say.
+    pub(crate) unlike: Vec<GlobalId>,
+    /// Where classes are looked for.
+    pub(crate) keys: Option<BaseNames<'k>>,
+}
+
+/// What classes are in a base.
+#[derive(Debug)]
+pub(crate) struct BaseNames<'k> {
+    pub(crate) keys: &'k BaseKeys,
+    /// What declarations are there.
+    pub(crate) declared: FxHashMap<GlobalId, TypeId>,
 }
 
 /// Units that have types which are uncertain.

@@ -11,7 +11,7 @@
 //! key          what a type says, in 62 bits
 //! graph        one unit's types and who refers to whom
 //! states       functions as units say them, in keys
-//! base         names that a base makes uncertain
+//! base         what a base makes uncertain, and what is the base's; base_keys its types by key
 //! merge        the workers' classes as one list, and which of them are not certain
 //! reader       what reads units
 //! reduce       the types that must go through deduplication, in order
@@ -19,6 +19,7 @@
 //! ```
 
 pub(crate) mod base;
+pub(crate) mod base_keys;
 pub(crate) mod behind;
 pub(crate) mod encode;
 pub(crate) mod from_unit;

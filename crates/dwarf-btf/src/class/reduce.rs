@@ -6,7 +6,7 @@
 
 use kmill_btf::format::Info;
 use kmill_btf::{Btf, Kind, StrOff, TypeId, Types};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::class::graph::{Again, Node};
 use crate::class::key::{Head, Key, StrKey};
@@ -120,8 +120,9 @@ pub(crate) fn names(
     }
     let mut sources: Vec<(Place, Source)> = Vec::new();
     for id in (0..merged.all.len() as u32).map(GlobalId) {
-        if !merged.is_anchor(id) {
-            let global = &merged.all[id.index()];
+        let global = &merged.all[id.index()];
+        // The base has all names of what it has.
+        if !merged.is_anchor(id) && global.base == TypeId::VOID {
             let place = (global.winner.unit, Phase::Type, global.first);
             sources.push((place, Source::Class(id)));
         }
@@ -155,9 +156,14 @@ pub(crate) fn names(
     names.offsets.insert(StrKey::NONE, StrOff::EMPTY);
     let mut buffer = [0; 8];
     let mut aliases = false;
+    let mut of_base: FxHashSet<StrOff> = FxHashSet::default();
     let mut add = |btf: &mut Btf, key: StrKey| {
         names.offsets.entry(key).or_insert_with(|| {
-            let len = btf.strings.bytes().len();
+            if let Some(at) = key.in_base() {
+                return StrOff(at as u32);
+            }
+            let base = btf.strings.base();
+            let end = base + btf.strings.bytes().len() as u32;
             let offset = match key.parts() {
                 None => btf.add_string(key.text(sections, prefix, &mut buffer)),
                 Some((name, field)) => {
@@ -166,7 +172,13 @@ pub(crate) fn names(
                     btf.add_string(&joined(parts.0, parts.1))
                 }
             };
-            aliases |= (offset.0 as usize) < len;
+            // Of a base's strings the longer ones are known by their offsets; of the shorter ones,
+            // and of all when they are not, each is here once.
+            let is_base = offset.0 < base && offset != StrOff::EMPTY;
+            aliases |= match is_base {
+                true => !of_base.insert(offset) || sections.says_base(offset),
+                false => offset.0 < end && offset != StrOff::EMPTY,
+            };
             offset
         });
     };
@@ -231,7 +243,8 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf) -> Result<R
     let mut items: Vec<(Place, Item)> = Vec::new();
     for id in (0..merged.all.len() as u32).map(GlobalId) {
         let global = &merged.all[id.index()];
-        if !global.uncertain && !merged.is_anchor(id) {
+        let of_base = global.base != TypeId::VOID;
+        if !global.uncertain && !of_base && !merged.is_anchor(id) {
             let place = (global.winner.unit, Phase::Type, global.winner.order);
             items.push((place, Item::Class(id)));
         }
@@ -258,7 +271,7 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf) -> Result<R
 
     // Ids follow from the order, so that references can be written in one go.
     let mut reduced = Reduced {
-        ids: vec![TypeId::VOID; merged.all.len()],
+        ids: merged.all.iter().map(|global| global.base).collect(),
         copies: again.iter().map(|unit| vec![TypeId::VOID; unit.graph.len()]).collect(),
         again: again.iter().map(|unit| unit.number).zip(0..).collect(),
         variables: merged

@@ -407,3 +407,14 @@ pub(crate) fn is_reference(kind: Kind) -> bool {
 pub(crate) fn key_of(head: Head, name: StrKey, third: u64) -> Key {
     Hasher::new(head, name, third).plain()
 }
+
+/// Key of a type by its words.
+pub(crate) fn content(head: u64, name: u64, third: u64, entries: &[[u64; 3]]) -> Key {
+    let head = Head(head as u32);
+    if entries.is_empty() {
+        return key_of(head, StrKey(name), third);
+    }
+    let mut hasher = Hasher::new(head, StrKey(name), third);
+    entries.iter().for_each(|&[name, value, more]| hasher.entry(StrKey(name), value, more));
+    hasher.key()
+}

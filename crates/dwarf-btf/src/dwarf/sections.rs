@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use kmill_btf::Endian;
+use kmill_btf::StrOff;
 use kmill_btf::strings::Strings;
 use padata::Pool;
 
-use crate::dwarf::strings::{Canonical, OF_BASE};
+use crate::dwarf::strings::{Canonical, OF_BASE, SHORT};
 use crate::elf::image::Image;
 use crate::elf::relocate::{self, Relocations, Target, Unrelocated};
 use crate::error::EncodeError;
@@ -107,6 +108,12 @@ impl<'a> Sections<'a> {
     /// Where a file cannot have a string: what it says is not taken for the base's.
     fn last(&self) -> u64 {
         self.base.map_or(u64::MAX, |_| NOWHERE)
+    }
+
+    /// Whether a string of the base is said by its offset there, so that nothing else says it.
+    pub(crate) fn says_base(&self, name: StrOff) -> bool {
+        let text = self.base.and_then(|base| base.get(name));
+        text.is_some_and(|text| text.len() > SHORT)
     }
 
     /// The string at an offset of `.debug_str`.

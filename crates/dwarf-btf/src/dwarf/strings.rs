@@ -47,7 +47,7 @@ enum Said {
 
 /// Compilers write shorter names where they are used: of these, the base's and a file's own are told
 /// apart by their text, and no offset stands for them.
-const SHORT: usize = 3;
+pub(crate) const SHORT: usize = 3;
 
 impl Canonical {
     /// Of a section of less than 4 GiB that ends with a NUL; of less than 2 GiB with a base.
@@ -128,9 +128,8 @@ impl Piece {
             let len = memchr::memchr(0, &section[at..end]).unwrap_or(end - at - 1);
             let text = &section[at..=at + len];
             let number = piece.starts.len() as u32;
-            let same = |other: u32| {
-                section[piece.starts[other as usize] as usize..].starts_with(text)
-            };
+            let same =
+                |other: u32| section[piece.starts[other as usize] as usize..].starts_with(text);
             let (said, earlier) = if guess < number && same(guess) {
                 (piece.said[guess as usize], Some(guess))
             } else {

@@ -94,8 +94,7 @@ pub(crate) fn run(
     let Request { modules: root, output, base, features, lang_exclude, threads } = request;
     let base = phases.time("read the base", || input::read_base(&base))?;
     let plan = phases.time("plan", || plan(&root, &output))?;
-    let options =
-        Options { features, lang_exclude, base: Some(base), ..Options::default() };
+    let options = Options { features, lang_exclude, base: Some(base), ..Options::default() };
     let batch = Batch {
         root: &root,
         output: &output,
@@ -190,8 +189,9 @@ impl Batch<'_> {
             Output::InPlace(manner) => Place::InPlace(InPlace::open(&path, *manner)?),
         };
         let image = match &place {
-            Place::File(_) => input::read_module(&path)
-                .map_err(|cause| Error::file(&path, "reading", cause))?,
+            Place::File(_) => {
+                input::read_module(&path).map_err(|cause| Error::file(&path, "reading", cause))?
+            }
             Place::InPlace(_) => place.read(&path)?,
         };
         let pool = if module.bytes >= LARGE { self.pool } else { self.alone };

@@ -70,12 +70,7 @@ fn straight(path: &Path, blob: &[u8]) -> Result<(), Error> {
 }
 
 /// `path` is what people called it.
-fn whole(
-    path: &Path,
-    target: &Path,
-    blob: &[u8],
-    interrupts: &Interrupts,
-) -> Result<(), Error> {
+fn whole(path: &Path, target: &Path, blob: &[u8], interrupts: &Interrupts) -> Result<(), Error> {
     let fail = |error: io::Error| Error::file(path, "writing", error);
     let mode = mode_of_old(target).map_err(fail)?;
     let parent = match target.parent() {
