@@ -7,6 +7,7 @@
 //! error                 what can be wrong with a file
 //! output                a file that appears whole, or a device that is written straight
 //! in_place              or the input file, which gets a section
+//! jobserver             make's: how many of the threads may run
 //! ```
 //!
 //! Nothing here prints.
@@ -15,6 +16,7 @@ pub(crate) mod error;
 pub(crate) mod features;
 pub(crate) mod in_place;
 pub(crate) mod input;
+pub(crate) mod jobserver;
 pub(crate) mod languages;
 pub(crate) mod output;
 
@@ -29,6 +31,7 @@ use crate::report::phases::Phases;
 pub(crate) use self::error::Error;
 use self::in_place::{InPlace, Manner};
 use self::input::Input;
+use self::jobserver::{Jobserver, Tokens};
 
 /// The section that BTF is in.
 const SECTION: &str = ".BTF";
@@ -59,6 +62,8 @@ pub(crate) struct Request {
     pub(crate) kabi_prefix: Option<Vec<u8>>,
     /// How many threads work.
     pub(crate) threads: NonZeroUsize,
+    /// Who is asked for every one of them but the first.
+    pub(crate) jobserver: Option<Jobserver>,
 }
 
 /// How it ended.
@@ -72,8 +77,7 @@ pub(crate) enum Done {
 
 /// Reads, encodes and writes.
 pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> {
-    let Request { input: path, output, base, features, lang_exclude, kabi_prefix, threads } =
-        request;
+    let Request { input: path, output, base, features, lang_exclude, kabi_prefix, .. } = request;
     let (base, place, image) = phases.time("read", || -> Result<_, Error> {
         // The base first, as pahole does: an input that is not there matters less.
         let base = base.map(|base| input::read_base(&base)).transpose()?;
@@ -81,7 +85,7 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
         let image = place.read(&path)?;
         Ok((base, place, image))
     })?;
-    if matches!(place, Place::InPlace(_)) && features.distilled_base && base.is_some() {
+    if !matches!(place, Place::File(_)) && features.distilled_base && base.is_some() {
         let cause =
             "a distilled base (.BTF.base) comes with a later release; leave out distilled_base";
         return Err(Error::file(&path, "encoding", cause));
@@ -90,7 +94,11 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
     let mut parts = dwarf_btf::Phases::default();
     let release = |part: &[u8]| image.release(part);
     let input = dwarf_btf::Input { bytes: image.bytes(), release: Some(&release) };
+    let tokens = request.jobserver.map(|server| server.take(request.threads.get() - 1));
+    let threads = tokens.as_ref().map_or(request.threads, Tokens::threads);
     let encoded = dwarf_btf::encode_timed(&Pool::new(threads), input, &options, &mut parts);
+    // Nothing that follows needs more than one thread.
+    drop(tokens);
     phases.extend(parts.iter());
     // First: of a file that shrank, nothing that the encoder says is worth a word.
     image.check().map_err(|cause| Error::file(&path, "reading", cause))?;
@@ -109,13 +117,18 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
 enum Place {
     File(PathBuf),
     InPlace(InPlace),
+    /// The input file, which may not be changed, and why: that matters when there is BTF for it.
+    Forbidden(Error),
 }
 
 impl Place {
     fn open(output: Output, input: &Path) -> Result<Place, Error> {
         Ok(match output {
             Output::File(path) => Place::File(path),
-            Output::InPlace(manner) => Place::InPlace(InPlace::open(input, manner)?),
+            Output::InPlace(manner) => match InPlace::open(input, manner)? {
+                Ok(place) => Place::InPlace(place),
+                Err(forbidden) => Place::Forbidden(forbidden),
+            },
         })
     }
 
@@ -123,17 +136,18 @@ impl Place {
     /// meanwhile.
     fn read(&self, input: &Path) -> Result<Input, Error> {
         match self {
-            Place::File(_) => {
+            Place::File(_) | Place::Forbidden(_) => {
                 input::read_input(input).map_err(|cause| Error::file(input, "reading", cause))
             }
             Place::InPlace(place) => place.read(),
         }
     }
 
-    fn write(&self, blob: &[u8]) -> Result<(), Error> {
+    fn write(self, blob: &[u8]) -> Result<(), Error> {
         match self {
-            Place::File(path) => output::write(path, blob),
+            Place::File(path) => output::write(&path, blob),
             Place::InPlace(place) => place.write(&[(SECTION, blob)]),
+            Place::Forbidden(why) => Err(why),
         }
     }
 }

@@ -219,6 +219,7 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
         lang_exclude,
         kabi_prefix: None,
         threads: threads.unwrap_or_else(padata::available_threads),
+        jobserver: None,
     };
     Ok(Parsed::Run(Box::new(request), time))
 }
