@@ -35,7 +35,7 @@ use self::modules::{Build, Case, SECTIONS};
 use self::packages::Scripts;
 
 /// Small and large, with functions for BPF (`.BTF_ids`) and without.
-const MODULES: &str = "crc16,ext4,nf_conntrack,nf_flow_table,openvswitch,tcp_bbr,tls";
+const MODULES: &str = "btrfs,crc7,nf_conntrack,nf_flow_table,openvswitch,tcp_bbr,tls";
 
 /// One side: a directory that PATH is to begin with.
 struct Side {
@@ -65,16 +65,8 @@ pub(crate) fn run(matches: &Matches) -> Result<()> {
             return Err(format!("no {tool} in PATH (packages make, binutils)").into());
         }
     }
-    let pahole = match matches.value("--reference") {
-        Some(path) => std::path::absolute(path)?,
-        None => command::find("pahole").ok_or("no pahole in PATH: --reference PATH")?,
-    };
-    let depmod = match matches.value("--depmod") {
-        Some(path) => std::path::absolute(path)?,
-        None => {
-            command::find("depmod").ok_or("no depmod in PATH: install kmod or --depmod PATH")?
-        }
-    };
+    let pahole = tool(matches, "--reference", "pahole")?;
+    let depmod = tool(matches, "--depmod", "depmod")?;
     let cache = Cache::locate(matches)?;
     let tree = kernel(&cache, matches)?;
     let scripts = Scripts::of(&cache, &tree)?;
@@ -122,6 +114,18 @@ pub(crate) fn run(matches: &Matches) -> Result<()> {
     }
 }
 
+/// What an option names, or PATH.
+fn tool(matches: &Matches, option: &str, name: &str) -> Result<PathBuf> {
+    let path = match matches.value(option) {
+        Some(path) => std::path::absolute(path)?,
+        None => command::find(name).ok_or_else(|| format!("no {name} in PATH: {option} PATH"))?,
+    };
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(format!("no {name} at {}", path.display()).into()),
+    }
+}
+
 /// A cached kernel that has modules with debug info.
 fn kernel(cache: &Cache, matches: &Matches) -> Result<KernelTree> {
     let release = matches.value("--kernel").unwrap_or("6.12");
@@ -149,7 +153,10 @@ fn version(scripts: &Scripts, sides: &[Side; 2], results: &mut Results) -> Resul
     };
     let [reference, ours] = [ask(&sides[0])?, ask(&sides[1])?];
     if reference != "131" {
-        return Err(format!("the reference is pahole {reference}; it has to be v1.31").into());
+        let said = reference.lines().next().unwrap_or_default();
+        return Err(
+            format!("the reference has to be pahole v1.31, which is 131, not {said}").into()
+        );
     }
     let error = (reference != ours).then(|| format!("{reference}, ours {ours}"));
     results.add("pahole-version.sh", &ours, error);
