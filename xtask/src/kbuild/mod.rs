@@ -5,6 +5,7 @@
 //! packages   linux-kbuild, linux-headers            -> scripts, programs, a configuration
 //! modules    Makefile.btf, Makefile.modfinal        -> sections of real modules, by both paholes
 //! here       pahole-version.sh, depmod.sh           -> what they print, and an index
+//!            gen-btf.sh's line of 2026, recorded    -> BTF in files of its own
 //! ```
 //!
 //! Our program is linked as `pahole` and as `depmod` into a directory that PATH begins with.
@@ -36,6 +37,15 @@ use self::packages::Scripts;
 
 /// Small and large, with functions for BPF (`.BTF_ids`) and without.
 const MODULES: &str = "btrfs,crc7,nf_conntrack,nf_flow_table,openvswitch,tcp_bbr,tls";
+
+/// The flags of 2026, with those that v1.31 does not know.
+const GEN_BTF: [&str; 5] = [
+    "-j8",
+    "--btf_features=encode_force,var,float,enum64,decl_tag,type_tag,optimized_func,consistent_func",
+    "--btf_features=layout",
+    "--btf_features=true_signature",
+    "--lang_exclude=rust",
+];
 
 /// One side: a directory that PATH is to begin with.
 struct Side {
@@ -106,6 +116,7 @@ pub(crate) fn run(matches: &Matches) -> Result<()> {
         let dir = work.path().join(format!("build-{number}"));
         build(&dir, &scripts, &sides, &plain, &modules, case, &mut results)?;
     }
+    detached(work.path(), &scripts, &sides, &plain, &modules, &mut results)?;
     index(work.path(), &scripts, &tree, &sides, &depmod, &mut results)?;
     results.table.print();
     match results.bad {
@@ -195,6 +206,36 @@ fn build(
             error = check(&old, &new, &contents).err().map(|error| error.to_string());
         }
         results.add(&call, &what, error);
+    }
+    Ok(())
+}
+
+/// The line with which scripts/gen-btf.sh of 2026 calls pahole; no package has that script yet.
+fn detached(
+    work: &Path,
+    scripts: &Scripts,
+    sides: &[Side; 2],
+    plain: &Path,
+    modules: &[String],
+    results: &mut Results,
+) -> Result<()> {
+    for module in modules {
+        let file = plain.join(format!("{module}.ko"));
+        let encode = |side: &Side| -> Result<Vec<u8>> {
+            let out = work.join(format!("{module}.BTF.1"));
+            let mut pahole = Command::new(side.programs.join("pahole"));
+            pahole.arg("-J").args(GEN_BTF).arg("--btf_base").arg(scripts.output.join("vmlinux"));
+            pahole.arg(format!("--btf_encode_detached={}", out.display())).arg(&file);
+            command::output(pahole.env_clear().env("PATH", "/usr/bin:/bin"))?;
+            let blob = fs::read(&out).context(|| format!("reading {}", out.display()))?;
+            // pahole does not cut what is there.
+            fs::remove_file(&out)?;
+            Ok(blob)
+        };
+        let [reference, ours] = [encode(&sides[0])?, encode(&sides[1])?];
+        let error =
+            (reference != ours).then(|| format!("{} bytes, ours other ones", reference.len()));
+        results.add("gen-btf.sh's line", &format!("{module}: {} bytes of BTF", ours.len()), error);
     }
     Ok(())
 }

@@ -54,6 +54,8 @@ impl Jobserver {
         };
         bytes.truncate(taken);
         let held = Arc::new(Held { fifo: self.0, bytes: Mutex::new(bytes) });
+        // A signal since the read, a few microseconds ago, takes the tokens along: to wait for signals
+        // before would cost a thread also where there are no tokens.
         let farewell = (taken > 0).then(|| {
             let held = Arc::clone(&held);
             Farewell::say(move || held.give_back())
