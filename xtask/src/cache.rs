@@ -8,6 +8,7 @@
 //!     stamp                              modules and their bytes
 //!     lib/modules/RELEASE/
 //!   debug/                               the unpacked -dbg package
+//!   kbuild/                              what modules are built with: linux-kbuild, linux-headers
 //! btf-references/                        BTF that the reference encoder made of vmlinux files
 //! tmp/                                   work in progress; nothing reads it
 //! ```

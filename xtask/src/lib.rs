@@ -3,6 +3,7 @@
 //! ```text
 //! kernels   fetch real kernels into a cache directory          (kernels/)
 //! oracle    run the reference tool and ours, compare           (oracle/)
+//! kbuild    the kernel build's own scripts call both           (kbuild/)
 //! modprobe  ask modprobe, with our index and the reference's   (modprobe)
 //! bench     time both                                          (bench)
 //! goldens   what the reference said once, checked without it   (goldens)
@@ -22,6 +23,7 @@ mod ci;
 mod files;
 pub mod goldens;
 mod jobs;
+mod kbuild;
 mod kernels;
 mod modprobe;
 mod mutants;
@@ -114,6 +116,26 @@ const TASKS: &[Task] = &[
         operands: "PROGRAM ARGS...",
         options: &[],
         run: bench::probe,
+    },
+    Task {
+        name: "kbuild",
+        summary: "the kernel build's own scripts call our pahole and depmod, and the references",
+        details: "Needs `cargo xtask kernels --debug` first, pahole 1.31 and kmod's depmod; fetches\n\
+                  Debian's linux-kbuild and linux-headers.",
+        operands: "",
+        options: &[
+            REFERENCE,
+            Opt::value("--depmod", "PATH", "the reference depmod (default: in PATH)"),
+            Opt::value("--kernel", "V", "the beginning of a cached release (default: 6.12)"),
+            Opt::flag("--small", "its cloud flavour"),
+            Opt::value("--modules", "LIST", "modules (default: seven)"),
+            Opt::flag(
+                "--external",
+                "also as if they were built outside of the tree (distilled base)",
+            ),
+            CACHE,
+        ],
+        run: kbuild::run,
     },
     Task {
         name: "modprobe",

@@ -775,4 +775,19 @@ pub(super) const MUTANTS: &[Mutant] = &[
         to: "self.extended.0",
         test: test("kernel-elf", &["--test", "write", "counts_that_need_section_0"]),
     },
+    // kmill: make's jobserver
+    Mutant {
+        name: "tokens are kept",
+        file: "crates/kmill/src/encode/jobserver.rs",
+        from: "let _ = (&self.fifo).write_all(&bytes);",
+        to: "",
+        test: test("kmill", &["--test", "kbuild", "make_gets_its_tokens_back"]),
+    },
+    Mutant {
+        name: "a signal takes tokens along",
+        file: "crates/kmill/src/signals.rs",
+        from: "                farewell();\n",
+        to: "",
+        test: test("kmill", &["--test", "kbuild", "a_signal_gives_tokens_back"]),
+    },
 ];

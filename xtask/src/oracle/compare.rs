@@ -9,7 +9,7 @@ use super::run::Outcome;
 
 /// Where two outcomes differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Status,
     Stdout,
     Stderr,
@@ -18,10 +18,10 @@ pub(super) enum Part {
 
 /// One difference.
 #[derive(Clone, Debug)]
-pub(super) struct Difference {
-    pub(super) part: Part,
+pub(crate) struct Difference {
+    pub(crate) part: Part,
     /// Lines to print, indented.
-    pub(super) words: String,
+    pub(crate) words: String,
 }
 
 /// What can be compared with a reference.
@@ -80,7 +80,7 @@ impl Rules {
 }
 
 /// All differences.
-pub(super) fn differences(rules: &Rules, reference: &Outcome, ours: &Outcome) -> Vec<Difference> {
+pub(crate) fn differences(rules: &Rules, reference: &Outcome, ours: &Outcome) -> Vec<Difference> {
     let mut found = Vec::new();
     let mut add = |part, words| found.push(Difference { part, words });
     if reference.status != ours.status {

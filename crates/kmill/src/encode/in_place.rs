@@ -28,11 +28,16 @@ pub(super) struct InPlace {
 }
 
 impl InPlace {
-    /// Opens it, for reading and for writing.
-    pub(super) fn open(path: &Path, manner: Manner) -> Result<InPlace, Error> {
-        let target = Target::open(path, manner.allowed);
-        let target = target.map_err(|error| fail(path, "opening, to write BTF into it", &error))?;
-        Ok(InPlace { path: path.to_owned(), target, flush: manner.flush })
+    /// Opens it, for reading and for writing. The inner error: it is there, but nobody may write to it.
+    pub(super) fn open(path: &Path, manner: Manner) -> Result<Result<InPlace, Error>, Error> {
+        match Target::open(path, manner.allowed) {
+            Ok(target) => Ok(Ok(InPlace { path: path.to_owned(), target, flush: manner.flush })),
+            Err(error) => {
+                let forbidden = is_forbidden(&error);
+                let error = fail(path, "opening, to write BTF into it", &error);
+                if forbidden { Ok(Err(error)) } else { Err(error) }
+            }
+        }
     }
 
     /// Its bytes.
@@ -56,6 +61,13 @@ impl InPlace {
         }
         written.map_err(|error| fail(&self.path, "writing BTF into it", &error))
     }
+}
+
+/// Whether it is writing that the system forbids.
+fn is_forbidden(error: &WriteError) -> bool {
+    use std::io::ErrorKind::{ExecutableFileBusy, PermissionDenied, ReadOnlyFilesystem};
+    let WriteError::Io(error) = error else { return false };
+    matches!(error.kind(), ExecutableFileBusy | PermissionDenied | ReadOnlyFilesystem)
 }
 
 /// With what helps, where something does.

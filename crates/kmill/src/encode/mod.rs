@@ -8,6 +8,7 @@
 //! error                 what can be wrong with a file
 //! output                a file that appears whole, or a device that is written straight
 //! in_place              or the input file, which gets a section
+//! jobserver             make's: how many of the threads may run
 //! ```
 //!
 //! Nothing here prints.
@@ -16,6 +17,7 @@ pub(crate) mod error;
 pub(crate) mod features;
 pub(crate) mod in_place;
 pub(crate) mod input;
+pub(crate) mod jobserver;
 pub(crate) mod languages;
 pub(crate) mod modules;
 pub(crate) mod output;
@@ -32,6 +34,7 @@ use crate::signals::Interrupts;
 pub(crate) use self::error::Error;
 use self::in_place::{InPlace, Manner};
 use self::input::Input;
+use self::jobserver::{Jobserver, Tokens};
 
 /// The section that BTF is in.
 const SECTION: &str = ".BTF";
@@ -62,6 +65,8 @@ pub(crate) struct Request {
     pub(crate) kabi_prefix: Option<Vec<u8>>,
     /// How many threads work.
     pub(crate) threads: NonZeroUsize,
+    /// Who is asked for every one of them but the first.
+    pub(crate) jobserver: Option<Jobserver>,
 }
 
 /// How it ended.
@@ -75,24 +80,33 @@ pub(crate) enum Done {
 
 /// Reads, encodes and writes.
 pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> {
-    let Request { input: path, output, base, features, lang_exclude, kabi_prefix, threads } =
-        request;
-    let pool = Pool::new(threads);
+    let Request { input: path, output, base, features, lang_exclude, kabi_prefix, .. } = request;
     // The base first, as pahole does: an input that is not there matters less.
     let base = base.map(|base| phases.time("read the base", || input::read_base(&base)));
     let base = base.transpose()?;
     let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
     let place = Place::open(output, &path)?;
-    if matches!(place, Place::InPlace(_))
-        && options.features.distilled_base
-        && options.base.is_some()
-    {
+    let image = phases.time("read", || place.read(&path))?;
+    let has_base = options.base.is_some();
+    if !matches!(place, Place::File(_)) && options.features.distilled_base && has_base {
         let cause =
             "a distilled base (.BTF.base) comes with a later release; leave out distilled_base";
         return Err(Error::file(&path, "encoding", cause));
     }
-    let job = Job { pool: &pool, options: &options, session: &Session::default() };
-    job.run(&path, &place, phases)
+    let tokens = request.jobserver.map(|server| server.take(request.threads.get() - 1));
+    let threads = tokens.as_ref().map_or(request.threads, Tokens::threads);
+    let session = &Session::default();
+    let job = Job { pool: &Pool::new(threads), options: &options, session };
+    let encoded = job.encode(&path, image, phases);
+    // Nothing that follows needs more than one thread.
+    drop(tokens);
+    match encoded? {
+        Encoded::Nothing(why) => Ok(Done::Nothing(why)),
+        Encoded::Blob(blob) => {
+            phases.time("write", || place.write(&blob, &Interrupts::catch()))?;
+            Ok(Done::Written)
+        }
+    }
 }
 
 /// What the encodings of one run share.
@@ -104,17 +118,6 @@ struct Job<'j> {
 }
 
 impl Job<'_> {
-    fn run(&self, path: &Path, place: &Place, phases: &mut Phases) -> Result<Done, Error> {
-        let image = phases.time("read", || place.read(path))?;
-        match self.encode(path, image, phases)? {
-            Encoded::Nothing(why) => Ok(Done::Nothing(why)),
-            Encoded::Blob(blob) => {
-                phases.time("write", || place.write(&blob, &Interrupts::catch()))?;
-                Ok(Done::Written)
-            }
-        }
-    }
-
     /// The blob of a file, which is let go of before that is written.
     fn encode(&self, path: &Path, image: Input, phases: &mut Phases) -> Result<Encoded, Error> {
         let Job { pool, options, session } = *self;
@@ -134,13 +137,18 @@ impl Job<'_> {
 enum Place {
     File(PathBuf),
     InPlace(InPlace),
+    /// The input file, which may not be changed, and why: that matters when there is BTF for it.
+    Forbidden(Error),
 }
 
 impl Place {
     fn open(output: Output, input: &Path) -> Result<Place, Error> {
         Ok(match output {
             Output::File(path) => Place::File(path),
-            Output::InPlace(manner) => Place::InPlace(InPlace::open(input, manner)?),
+            Output::InPlace(manner) => match InPlace::open(input, manner)? {
+                Ok(place) => Place::InPlace(place),
+                Err(forbidden) => Place::Forbidden(forbidden),
+            },
         })
     }
 
@@ -148,17 +156,18 @@ impl Place {
     /// meanwhile.
     fn read(&self, input: &Path) -> Result<Input, Error> {
         match self {
-            Place::File(_) => {
+            Place::File(_) | Place::Forbidden(_) => {
                 input::read_input(input).map_err(|cause| Error::file(input, "reading", cause))
             }
             Place::InPlace(place) => place.read(),
         }
     }
 
-    fn write(&self, blob: &[u8], interrupts: &Interrupts) -> Result<(), Error> {
+    fn write(self, blob: &[u8], interrupts: &Interrupts) -> Result<(), Error> {
         match self {
-            Place::File(path) => output::write(path, blob, interrupts),
+            Place::File(path) => output::write(&path, blob, interrupts),
             Place::InPlace(place) => place.write(&[(SECTION, blob)], interrupts),
+            Place::Forbidden(why) => Err(why),
         }
     }
 }

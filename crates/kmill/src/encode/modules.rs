@@ -20,7 +20,7 @@ use dwarf_btf::{Encoded, Features, Options, Session};
 use padata::{Pool, Weight};
 
 use super::error::Error;
-use super::in_place::{InPlace, Manner};
+use super::in_place::Manner;
 use super::{Job, Place, input};
 use crate::report::phases::Phases;
 use crate::signals::Interrupts;
@@ -186,13 +186,13 @@ impl Batch<'_> {
                 name.push(".btf");
                 Place::File(name.into())
             }
-            Output::InPlace(manner) => Place::InPlace(InPlace::open(&path, *manner)?),
+            Output::InPlace(manner) => Place::open(super::Output::InPlace(*manner), &path)?,
         };
         let image = match &place {
             Place::File(_) => {
                 input::read_module(&path).map_err(|cause| Error::file(&path, "reading", cause))?
             }
-            Place::InPlace(_) => place.read(&path)?,
+            Place::InPlace(_) | Place::Forbidden(_) => place.read(&path)?,
         };
         let pool = if module.bytes >= LARGE { self.pool } else { self.alone };
         let job = Job { pool, options: self.options, session: self.session };

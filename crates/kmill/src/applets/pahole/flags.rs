@@ -353,6 +353,10 @@ static COMMAND: Command<Id> = Command {
         ("64", "A mistake on the command line, or no other pahole for what is asked for."),
     ],
     environment: &[
+        (
+            "MAKEFLAGS",
+            "If it names make's jobserver (--jobserver-auth), each thread beyond the first needs a token of it.",
+        ),
         ("PAHOLE_LANG_EXCLUDE", "The default of --lang_exclude."),
         ("POSIXLY_CORRECT", "If set, the first operand ends the options."),
     ],

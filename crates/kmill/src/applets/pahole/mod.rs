@@ -7,6 +7,7 @@ mod next;
 use std::ffi::{OsStr, OsString};
 
 use self::flags::{Options, Parsed, Threads};
+use crate::encode::jobserver::Jobserver;
 use crate::encode::{self, Done, Error, Output, Request};
 use crate::report::phases::Phases;
 use crate::report::streams::{complain, show};
@@ -81,5 +82,10 @@ fn request(options: Options) -> Result<Request, String> {
         lang_exclude: options.lang_exclude,
         kabi_prefix: options.kabi_prefix.map(std::os::unix::ffi::OsStringExt::into_vec),
         threads,
+        // make's tokens are for threads that were asked for.
+        jobserver: (threads.get() > 1)
+            .then(|| std::env::var_os("MAKEFLAGS"))
+            .flatten()
+            .and_then(|makeflags| Jobserver::of(&makeflags)),
     })
 }

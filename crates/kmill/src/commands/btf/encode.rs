@@ -296,6 +296,7 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
         lang_exclude,
         kabi_prefix: None,
         threads,
+        jobserver: None,
     };
     Ok(Parsed::Run(Box::new(request), time))
 }

@@ -25,7 +25,7 @@ const ENCODING: &[Flag<Id>] = &[
     Flag::new(Id::Supported, &["supported_btf_features"]).rank(82).says("Show the known features", "Print the names of all features and exit."),
     Flag::new(Id::Base, &["btf_base"]).takes("PATH", Value::File).rank(54).says("BTF that this one goes on behind", "Encode only what this BTF does not have, and refer to it. The file is an ELF file with BTF, or holds BTF alone."),
     Flag::new(Id::KabiPrefix, &["kabi_prefix"]).takes("STRING", Value::Text).rank(55).says("Names that begin so become this", "Each name that begins with this prefix becomes the prefix."),
-    Flag::new(Id::Jobs, &["jobs"]).short(b'j').may_take("N", Value::Text).rank(56).says("Threads (default: 1; without N: one per usable CPU)", "Use this many threads; without a number, one for each CPU that may be used. Without this option, one. The output does not depend on it."),
+    Flag::new(Id::Jobs, &["jobs"]).short(b'j').may_take("N", Value::Text).rank(56).says("Threads (default: 1; without N: one per usable CPU)", "Use this many threads; without a number, one for each CPU that may be used. Without this option, one. The output does not depend on it. Under make -j, each thread beyond the first needs a token of make's jobserver: there may be fewer threads."),
     Flag::new(Id::Lang, &["lang"]).takes("LANGUAGES", Value::Text).rank(75).says("Only units in these languages", "Encode only compilation units in these languages, separated by commas."),
     Flag::new(Id::LangExclude, &["lang_exclude"]).takes("LANGUAGES", Value::Text).rank(76).says("No units in these languages", "Leave out compilation units in these languages, separated by commas."),
     Flag::new(Id::SkipVars, &["skip_encoding_btf_vars"]).rank(59).says("No variables", "Leave out variables."),
