@@ -33,6 +33,9 @@ use self::input::Input;
 /// The section that BTF is in.
 const SECTION: &str = ".BTF";
 
+/// The section that its distilled base is in.
+const BASE_SECTION: &str = ".BTF.base";
+
 /// Where the BTF goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -72,8 +75,10 @@ pub(crate) enum Done {
 
 /// Reads, encodes and writes.
 pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> {
-    let Request { input: path, output, base, features, lang_exclude, kabi_prefix, threads } =
+    let Request { input: path, output, base, mut features, lang_exclude, kabi_prefix, threads } =
         request;
+    // As pahole: a file of its own has room for one blob.
+    features.distilled_base &= matches!(output, Output::InPlace(_));
     let (base, place, image) = phases.time("read", || -> Result<_, Error> {
         // The base first, as pahole does: an input that is not there matters less.
         let base = base.map(|base| input::read_base(&base)).transpose()?;
@@ -81,11 +86,6 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
         let image = place.read(&path)?;
         Ok((base, place, image))
     })?;
-    if matches!(place, Place::InPlace(_)) && features.distilled_base && base.is_some() {
-        let cause =
-            "a distilled base (.BTF.base) comes with a later release; leave out distilled_base";
-        return Err(Error::file(&path, "encoding", cause));
-    }
     let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
     let mut parts = dwarf_btf::Phases::default();
     let release = |part: &[u8]| image.release(part);
@@ -98,7 +98,11 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
     match encoded.map_err(|cause| Error::file(&path, "encoding", cause))? {
         Encoded::Nothing(why) => Ok(Done::Nothing(why)),
         Encoded::Blob(blob) => {
-            phases.time("write", || place.write(&blob))?;
+            phases.time("write", || place.write(&blob, None))?;
+            Ok(Done::Written)
+        }
+        Encoded::Distilled { base, blob } => {
+            phases.time("write", || place.write(&blob, Some(&base)))?;
             Ok(Done::Written)
         }
     }
@@ -130,10 +134,14 @@ impl Place {
         }
     }
 
-    fn write(&self, blob: &[u8]) -> Result<(), Error> {
+    fn write(&self, blob: &[u8], base: Option<&[u8]>) -> Result<(), Error> {
         match self {
             Place::File(path) => output::write(path, blob),
-            Place::InPlace(place) => place.write(&[(SECTION, blob)]),
+            Place::InPlace(place) => {
+                let base = base.map(|bytes| (BASE_SECTION, bytes));
+                let sections: Vec<_> = [(SECTION, blob)].into_iter().chain(base).collect();
+                place.write(&sections)
+            }
         }
     }
 }
