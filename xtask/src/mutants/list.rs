@@ -656,6 +656,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: test("kmill-btf", &["candidates_come_in_the_order_of_libbpfs_hashmap"]),
     },
     Mutant {
+        name: "a distilled base knows of members",
+        file: "crates/kmill-btf/src/distill/mod.rs",
+        from: "if !(ty.kind().is_composite() && has_name(ty)) {",
+        to: "if true {",
+        test: test("kmill-btf", &["of_structures_unions_and_enumerations_with_a_name"]),
+    },
+    Mutant {
+        name: "a file of its own goes on behind a base that nobody has",
+        file: "crates/kmill/src/encode/mod.rs",
+        from: "features.distilled_base &= matches!(output, Output::InPlace(_));",
+        to: "features.distilled_base &= true;",
+        test: test("kmill", &["--test", "in_place", "a_detached_file_has_no_distilled_base"]),
+    },
+    Mutant {
         name: "the last function may be ambiguous",
         file: "crates/dwarf-btf/src/elf/functions.rs",
         from: "last.ambiguous = false;",
