@@ -1,3 +1,5 @@
+//! What goes where, rule by rule; what cannot be distilled; and random blobs.
+
 use proptest::prelude::*;
 
 use super::*;
