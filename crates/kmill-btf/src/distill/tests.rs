@@ -354,11 +354,31 @@ proptest! {
         strings.dedup();
         prop_assert_eq!(strings.len(), count);
         prop_assert!(strings.iter().all(|text| text.is_empty() || names.contains(*text)));
-        // What is written is read, and the kernel's rules find nothing that they had not found before.
+        // What is written is read, and the kernel would take it.
         let base = Btf::read(&parts.base.to_bytes()).unwrap();
         prop_assert_eq!(base.verify(), []);
         let again = Btf::read_split(&parts.split.to_bytes(), Arc::new(base)).unwrap();
         prop_assert_eq!(&again.types, &parts.split.types);
         prop_assert_eq!(again.verify(), []);
+    }
+
+    #[test]
+    fn damage_is_an_error_or_harmless(
+        source in split(),
+        changes in prop::collection::vec(any::<(bool, prop::sample::Index, u8)>(), 1..8),
+    ) {
+        let base = source.base().unwrap().clone();
+        let (mut base, mut own) = (base.to_bytes(), source.to_bytes());
+        for (of_base, at, byte) in changes {
+            let bytes = if of_base { &mut base } else { &mut own };
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let Ok(base) = Btf::read(&base) else { return Ok(()) };
+        let Ok(damaged) = Btf::read_split(&own, Arc::new(base)) else { return Ok(()) };
+        if let Ok(parts) = damaged.distill() {
+            let base = Btf::read(&parts.base.to_bytes()).unwrap();
+            prop_assert!(Btf::read_split(&parts.split.to_bytes(), Arc::new(base)).is_ok());
+        }
     }
 }
