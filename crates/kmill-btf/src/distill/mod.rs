@@ -2,8 +2,8 @@
 //! libbpf's `btf__distill_base` (as of v1.5, commit 374f7807).
 //!
 //! What the split types lead to in their base is all that they need of it, and of structures and
-//! enumerations that have a name no more than that name and the size. The kernel looks these up in
-//! the base that it runs with, and says no where a size is another.
+//! enumerations that have a name no more than that name and the size. Whoever relocates the blob to
+//! another base looks them up there by name, and asks for the same size where ours hold one.
 //!
 //! ```text
 //! needed    what ours refer to in the base, and what that refers to; nothing behind a structure or
