@@ -71,7 +71,8 @@ const TASKS: &[Task] = &[
                   84fa569, built with zstd, xz, zlib and openssl), or an older one, with which\n\
                   less can be compared; it says what is not.\n\
                   btf: needs `cargo xtask kernels --debug` first, or with --programs gcc and,\n\
-                  where there is one, clang; and pahole 1.31 with the libbpf it bundles (374f7807).",
+                  where there is one, clang; and pahole 1.31 with the libbpf it bundles (374f7807),\n\
+                  and for --distilled objcopy, which that runs.",
         operands: "depmod|btf",
         options: &[
             REFERENCE,
@@ -82,6 +83,11 @@ const TASKS: &[Task] = &[
             Opt::flag(
                 "--in-place",
                 "btf: write into copies of the kernels; nothing else may differ",
+            ),
+            Opt::value(
+                "--distilled",
+                "N",
+                "btf: N modules of each kernel, written into copies with a distilled base",
             ),
             Opt::value("--programs", "N", "btf: so many generated C programs, and no kernel"),
             Opt::value("--random", "N", "how many random trees (default: 500)"),

@@ -19,6 +19,14 @@ use crate::session::Session;
 pub enum Encoded {
     /// The blob.
     Blob(Vec<u8>),
+    /// With [`Features::distilled_base`](crate::Features::distilled_base): a base with no more in it
+    /// than the blob needs, and the blob behind it.
+    Distilled {
+        /// What ELF files have in `.BTF.base`.
+        base: Vec<u8>,
+        /// What they have in `.BTF`.
+        blob: Vec<u8>,
+    },
     /// There is nothing to encode, and why: no debug info, or every unit was left out.
     Nothing(&'static str),
 }
@@ -73,6 +81,12 @@ pub fn encode_timed(
     };
     if btf.types.is_empty() && options.base.is_none() {
         return Ok(Encoded::Nothing("none of its units is encoded"));
+    }
+    if options.features.distilled_base {
+        let parts = phases.time("emit/distilled base", || btf.distill())?;
+        let both = || (parts.base.to_bytes(), parts.split.to_bytes());
+        let (base, blob) = phases.time("emit/bytes", both);
+        return Ok(Encoded::Distilled { base, blob });
     }
     let layout = options.features.layout && options.base.is_none();
     Ok(Encoded::Blob(phases.time("emit/bytes", || match layout {

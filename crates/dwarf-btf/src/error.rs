@@ -3,6 +3,7 @@
 use std::io;
 
 use kmill_btf::dedup::DedupError;
+use kmill_btf::distill::DistillError;
 
 /// Why there is no BTF. The caller knows the file.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum EncodeError {
     /// Types that go in circles.
     #[error("deduplicating: {0}")]
     Dedup(#[from] DedupError),
+    /// A base that cannot be distilled, or is not there.
+    #[error("distilling the base: {0}")]
+    Distill(#[from] DistillError),
     /// A blob larger than the format allows.
     #[error("too large: {0}")]
     TooLarge(&'static str),

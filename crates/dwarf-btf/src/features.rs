@@ -24,7 +24,8 @@ pub struct Features {
     pub decl_tag_kfuncs: bool,
     /// `attributes`: address spaces of arena pointers in kfuncs.
     pub attributes: bool,
-    /// `distilled_base`: a small base beside a split blob, in the ELF file.
+    /// `distilled_base`: a small base of its own for a split blob. pahole makes one only in the ELF
+    /// file, and not when a file of its own is asked for.
     pub distilled_base: bool,
     /// `layout`, later than pahole 1.31: the sizes of kinds, in a blob that is not split.
     pub layout: bool,

@@ -16,6 +16,7 @@
 //! | [`mod@write`] | to bytes |
 //! | [`dedup`] | every type once, as libbpf's `btf__dedup` |
 //! | [`diff`] | what two blobs say differently, by name |
+//! | [`distill`] | a small base of its own for a split blob, as libbpf's `btf__distill_base` |
 //! | [`dump`] | as text or JSON, as `bpftool` |
 //! | [`sort`] | in another order, by name |
 //! | [`verify`] | what the kernel would not take |
@@ -25,6 +26,7 @@
 pub mod btf;
 pub mod dedup;
 pub mod diff;
+pub mod distill;
 pub mod dump;
 pub mod format;
 pub mod read;

@@ -361,7 +361,7 @@ pub(crate) fn map_refs(words: &mut [u32], mut to: impl FnMut(TypeId) -> TypeId) 
 }
 
 /// Replaces every name in a type's words.
-fn map_names(words: &mut [u32], to: &mut impl FnMut(StrOff) -> StrOff) {
+pub(crate) fn map_names(words: &mut [u32], to: &mut impl FnMut(StrOff) -> StrOff) {
     let mut replace = |word: &mut u32| *word = to(StrOff(*word)).0;
     replace(&mut words[0]);
     match Kind::of(Info(words[1]).kind()) {

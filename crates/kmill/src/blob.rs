@@ -1,5 +1,5 @@
 //! BTF as files hold it: alone, or as the section `.BTF` of an ELF file, which a kernel and its
-//! modules are.
+//! modules are. A module may have a base of its own beside it, in `.BTF.base`.
 
 use std::fmt;
 use std::fs::File;
@@ -25,6 +25,10 @@ pub(crate) enum BlobError {
     Btf(ReadError),
     /// Its BTF does not stand alone, and no base was named.
     PerhapsSplit(ReadError),
+    /// What it has for a base is no BTF.
+    Base(ReadError),
+    /// It has a base, and another one was named.
+    TwoBases,
 }
 
 impl fmt::Display for BlobError {
@@ -37,15 +41,26 @@ impl fmt::Display for BlobError {
             BlobError::PerhapsSplit(error) => {
                 write!(f, "{error}; a module's BTF goes on behind its kernel's, which is not named")
             }
+            BlobError::Base(error) => write!(f, "its section .BTF.base: {error}"),
+            BlobError::TwoBases => f.write_str(
+                "its BTF goes on behind its section .BTF.base, and behind no other base",
+            ),
         }
     }
 }
 
 /// The types of a file; behind those of a base if there is one.
 pub(crate) fn read(path: &Path, base: Option<&Arc<Btf>>) -> Result<Btf, BlobError> {
-    let bytes = bytes(path)?;
+    let Blob { bytes, base: own } = contents(path)?;
+    let own = own.map(|own| Btf::read(&own).map(Arc::new)).transpose().map_err(BlobError::Base)?;
+    let base = match (base, own) {
+        // To find its types in another base would be the kernel's relocation.
+        (Some(_), Some(_)) => return Err(BlobError::TwoBases),
+        (Some(base), None) => Some(base.clone()),
+        (None, own) => own,
+    };
     match base {
-        Some(base) => Btf::read_split(&bytes, base.clone()).map_err(BlobError::Btf),
+        Some(base) => Btf::read_split(&bytes, base).map_err(BlobError::Btf),
         None => Btf::read(&bytes).map_err(|error| match error {
             // Its strings begin where the base's end: none of them is the empty one.
             ReadError::Strings(_) => BlobError::PerhapsSplit(error),
@@ -54,24 +69,35 @@ pub(crate) fn read(path: &Path, base: Option<&Arc<Btf>>) -> Result<Btf, BlobErro
     }
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, BlobError> {
+/// BTF, and the base that the same file has for it.
+#[derive(Debug)]
+struct Blob {
+    bytes: Vec<u8>,
+    base: Option<Vec<u8>>,
+}
+
+fn contents(path: &Path) -> Result<Blob, BlobError> {
     let mut file = File::open(path).map_err(BlobError::Io)?;
     let mut bytes = Vec::new();
     let magic = file.by_ref().take(ELF_MAGIC.len() as u64).read_to_end(&mut bytes);
     magic.map_err(BlobError::Io)?;
     if bytes == ELF_MAGIC {
-        return section(file);
+        return sections(file);
     }
     file.read_to_end(&mut bytes).map_err(BlobError::Io)?;
-    Ok(bytes)
+    Ok(Blob { bytes, base: None })
 }
 
 /// Only what is asked for of the file is read: with its debug info it may be large.
-fn section(file: File) -> Result<Vec<u8>, BlobError> {
+fn sections(file: File) -> Result<Blob, BlobError> {
     let cache = ReadCache::new(file);
     let file = object::File::parse(&cache).map_err(BlobError::Elf)?;
-    let section = file.section_by_name(".BTF").ok_or(BlobError::NoSection)?;
-    section.data().map(<[u8]>::to_vec).map_err(BlobError::Elf)
+    let section = |name| {
+        let section = file.section_by_name(name);
+        section.map(|section| section.data().map(<[u8]>::to_vec)).transpose()
+    };
+    let bytes = section(".BTF").map_err(BlobError::Elf)?.ok_or(BlobError::NoSection)?;
+    Ok(Blob { bytes, base: section(".BTF.base").map_err(BlobError::Elf)? })
 }
 
 #[cfg(test)]
@@ -86,26 +112,29 @@ mod tests {
         btf.to_bytes()
     }
 
-    /// A 64-bit little-endian ELF file with one section and the names of sections.
-    fn elf(name: &str, content: &[u8]) -> Vec<u8> {
-        let names = format!("\0{name}\0");
-        let table = 64 + content.len() + names.len();
-        let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0".to_vec();
-        file.extend([0; 16]);
-        file.extend((table as u64).to_le_bytes());
-        file.extend(b"\0\0\0\0\x40\0\0\0\0\0\x40\0\x03\0\x02\0");
-        file.extend(content);
-        file.extend(names.as_bytes());
-        let mut section = |name: u32, kind: u32, offset: usize, size: usize| {
-            file.extend([name.to_le_bytes(), kind.to_le_bytes()].concat());
+    /// A 64-bit little-endian ELF file with these sections and the names of sections.
+    fn elf(sections: &[(&str, &[u8])]) -> Vec<u8> {
+        let (mut names, mut content, mut headers) = (vec![0], Vec::new(), vec![0; 64]);
+        let mut header = |name: usize, kind: u32, offset: usize, size: usize| {
+            headers.extend([(name as u32).to_le_bytes(), kind.to_le_bytes()].concat());
             for word in [0, 0, offset as u64, size as u64, 0, 0, 0] {
-                file.extend(word.to_le_bytes());
+                headers.extend(word.to_le_bytes());
             }
         };
-        section(0, 0, 0, 0);
-        section(1, 1, 64, content.len());
-        section(1, 3, 64 + content.len(), names.len());
-        file
+        for (name, bytes) in sections {
+            header(names.len(), 1, 64 + content.len(), bytes.len());
+            names.extend(name.as_bytes());
+            names.push(0);
+            content.extend(*bytes);
+        }
+        header(0, 3, 64 + content.len(), names.len());
+        let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0".to_vec();
+        file.extend([0; 16]);
+        file.extend(((64 + content.len() + names.len()) as u64).to_le_bytes());
+        file.extend(b"\0\0\0\0\x40\0\0\0\0\0\x40\0");
+        let count = sections.len() as u16;
+        file.extend([(count + 2).to_le_bytes(), (count + 1).to_le_bytes()].concat());
+        [file, content, names, headers].concat()
     }
 
     fn types(bytes: &[u8], base: Option<&Arc<Btf>>) -> Result<usize, String> {
@@ -117,10 +146,10 @@ mod tests {
     #[test]
     fn a_file_is_btf_or_an_elf_file_with_some() {
         assert_eq!(types(&blob(), None), Ok(1));
-        assert_eq!(types(&elf(".BTF", &blob()), None), Ok(1));
+        assert_eq!(types(&elf(&[(".BTF", &blob())]), None), Ok(1));
         for (bytes, words) in [
-            (elf(".BTW", &blob()), "the ELF file has no section .BTF"),
-            (elf(".BTF", b"none"), "not BTF: "),
+            (elf(&[(".BTW", &blob())]), "the ELF file has no section .BTF"),
+            (elf(&[(".BTF", b"none")]), "not BTF: "),
             (b"\x7fELF".to_vec(), ""),
             (Vec::new(), "not BTF: "),
         ] {
@@ -135,9 +164,23 @@ mod tests {
         let mut split = Btf::split(base.clone());
         split.types.push_ref(Kind::Ptr, StrOff::EMPTY, TypeId(1));
         split.types.push_ref(Kind::Const, StrOff::EMPTY, TypeId(2));
-        let split = elf(".BTF", &split.to_bytes());
+        let split = elf(&[(".BTF", &split.to_bytes())]);
         assert_eq!(types(&split, Some(&base)), Ok(2));
         let error = types(&split, None).unwrap_err();
         assert!(error.contains("a module's BTF goes on behind its kernel's"), "{error}");
+    }
+
+    #[test]
+    fn a_base_in_the_same_file_is_the_base_and_the_only_one() {
+        let base = Arc::new(Btf::read(&blob()).unwrap());
+        let mut split = Btf::split(base.clone());
+        split.types.push_ref(Kind::Ptr, StrOff::EMPTY, TypeId(1));
+        let split = split.to_bytes();
+        let both = elf(&[(".BTF", &split), (".BTF.base", &blob())]);
+        assert_eq!(types(&both, None), Ok(1));
+        let words = "its BTF goes on behind its section .BTF.base, and behind no other base";
+        assert_eq!(types(&both, Some(&base)), Err(words.to_owned()));
+        let error = types(&elf(&[(".BTF", &split), (".BTF.base", b"none")]), None).unwrap_err();
+        assert!(error.starts_with("its section .BTF.base: not BTF: "), "{error}");
     }
 }

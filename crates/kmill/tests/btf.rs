@@ -102,6 +102,32 @@ fn a_modules_types_are_shown_behind_its_kernels() {
     assert!(status == Some(1) && errors.starts_with(words), "{errors}");
 }
 
+/// `.BTF.base` is the base of the file's BTF, is checked with it, and is not shown.
+#[test]
+fn a_module_may_have_a_base_of_its_own() {
+    let files = Files::new();
+    let mut base = kernel(2);
+    base.types.push_ref(Kind::Typedef, StrOff::EMPTY, TypeId(1));
+    let mut module = Btf::split(Arc::new(base.clone()));
+    module.types.push_ref(Kind::Ptr, StrOff::EMPTY, TypeId(2));
+    module.types.push_ref(Kind::Typedef, StrOff::EMPTY, TypeId(1));
+    let file = dwarfgen::File::default().section(".BTF", 0, module.to_bytes());
+    let file = file.section(".BTF.base", 0, base.to_bytes());
+    let path = files.0.path().join("module");
+    fs::write(&path, file.to_bytes()).unwrap();
+    let text = "[4] PTR '(anon)' type_id=2\n[5] TYPEDEF '(anon)' type_id=1\n".to_owned();
+    assert_eq!(run(&["dump"], &[&path]), (Some(0), text, String::new()));
+    let (status, text, errors) = run(&["verify"], &[&path]);
+    assert_eq!((status, errors), (Some(1), String::new()));
+    let types: Vec<_> = text.lines().filter_map(|line| line.split(": ").nth(1)).collect();
+    assert_eq!(types, ["type 2", "type 3", "type 5"]);
+    // Another base cannot be in its place.
+    let other = files.write("kernel", &kernel(4));
+    let (status, _, errors) = run(&["dump", &format!("--base={}", other.display())], &[&path]);
+    let words = "its BTF goes on behind its section .BTF.base, and behind no other base\n";
+    assert!(status == Some(1) && errors.ends_with(words), "{errors}");
+}
+
 /// COMPAT.md: bpftool shows the id.
 #[test]
 fn what_refers_to_nothing_is_an_error() {

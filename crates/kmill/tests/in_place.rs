@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use dwarfgen::{Die, File, Unit};
 use kernel_elf::write::{Content, SIGNATURE_MAGIC, check};
+use object::read::{Object, ObjectSection};
 
 fn kmill(applet: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kmill"));
@@ -198,19 +199,95 @@ fn what_cannot_be_changed_is_a_failure_that_names_the_file() {
     assert!(!missing.exists());
 }
 
-/// The encoder does not make one yet; half of it would be worse than none.
+/// A kernel's types that a module uses, and one that it does not.
+fn base_kernel() -> File {
+    let used = Die::structure("used", 4).member("a", "int", 0);
+    let unused = Die::structure("unused", 4).member("a", "int", 0);
+    File::default().functions(&["f"]).unit(
+        Unit::new(5).child(Die::int()).child(used).child(unused).child(Die::function("f", "int")),
+    )
+}
+
+fn module() -> File {
+    let used = Die::structure("used", 4).member("a", "int", 0);
+    let own = Die::structure("own", 8).member("p", "struct used *", 0);
+    let unit = Unit::new(5).child(Die::int()).child(used).child(Die::pointer("struct used"));
+    File::default().functions(&["g"]).unit(unit.child(own).child(Die::function("g", "int")))
+}
+
+fn dump(args: &[&str], file: &Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kmill"));
+    let output = command.args(["btf", "dump"]).args(args).arg(file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
-fn a_distilled_base_is_refused() {
+fn a_distilled_base_is_written_beside_the_types_behind_it() {
+    for (applet, base_option, list) in [
+        ("pahole", "--btf_base", "--btf_features=+distilled_base"),
+        ("btf encode", "--base", "--btf-features=+distilled_base"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("base");
+        fs::write(&base, detached(&write(&dir, &base_kernel().to_bytes()))).unwrap();
+        let old = module().to_bytes();
+        let path = write(&dir, &old);
+        let base_option = format!("{base_option}={}", base.display());
+        assert_eq!(run(applet, &[&base_option, list], &path), done());
+        let new = fs::read(&path).unwrap();
+        // Of the base only what the module needs of it; of structures no members.
+        let own = dir.path().join("own");
+        fs::write(&own, section(&new, ".BTF.base")).unwrap();
+        let own_types = dump(&[], &own);
+        assert_eq!(own_types.lines().count(), 2, "{own_types}");
+        assert!(own_types.contains("STRUCT 'used' size=4 vlen=0"), "{own_types}");
+        // The module's BTF is read behind it, and the kernel would take it.
+        let types = dump(&[], &path);
+        assert!(types.contains("STRUCT 'own'") && !types.contains("unused"), "{types}");
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_kmill"));
+        assert!(verify.args(["btf", "verify"]).arg(&path).status().unwrap().success());
+        let contents = [".BTF", ".BTF.base"].map(|name| (name, section(&new, name)));
+        let contents: Vec<_> =
+            contents.iter().map(|(name, bytes)| Content { name, bytes }).collect();
+        check(&old, &new, &contents).unwrap();
+        // Without it, BTF that goes on behind the base that was named is written.
+        assert_eq!(run(applet, &[&base_option], &write(&dir, &old)), done());
+        let types = dump(&[&format!("--base={}", base.display())], &path);
+        assert!(types.contains("STRUCT 'own'"), "{types}");
+    }
+}
+
+fn section<'a>(elf: &'a [u8], name: &str) -> &'a [u8] {
+    let file = object::File::parse(elf).unwrap();
+    file.section_by_name(name).unwrap().data().unwrap()
+}
+
+/// As the release: without a base there is none to distil.
+#[test]
+fn distilled_base_needs_a_base() {
     let dir = tempfile::tempdir().unwrap();
     let old = kernel("s").to_bytes();
     let path = write(&dir, &old);
-    let base = dir.path().join("base");
-    fs::write(&base, detached(&path)).unwrap();
-    let base = format!("--btf_base={}", base.display());
-    let (status, words) = run("pahole", &[&base, "--btf_features=+distilled_base"], &path);
-    assert_eq!(status, Some(1));
-    assert!(words.contains("a distilled base (.BTF.base) comes with a later release"), "{words}");
+    let (status, words) = run("pahole", &["--btf_features=+distilled_base"], &path);
+    let end = "encoding: distilling the base: there is no base to distil\n";
+    assert!(status == Some(1) && words.ends_with(end), "{words}");
     assert_eq!(fs::read(&path).unwrap(), old);
-    // Without it, BTF that goes on behind the base is written.
-    assert_eq!(run("pahole", &[&base], &path), done());
+}
+
+/// As the release: a file of its own gets what it would get without the feature.
+#[test]
+fn a_detached_file_has_no_distilled_base() {
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().join("base");
+    fs::write(&base, detached(&write(&dir, &base_kernel().to_bytes()))).unwrap();
+    let path = write(&dir, &module().to_bytes());
+    let blobs = ["default", "+distilled_base"].map(|list| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kmill"));
+        command.args(["btf", "encode", "-o"]).arg(dir.path().join("blob"));
+        command.arg(format!("--btf-features={list}")).arg("--base").arg(&base).arg(&path);
+        assert_eq!(seen(&command.output().unwrap()), done());
+        fs::read(dir.path().join("blob")).unwrap()
+    });
+    assert_eq!(blobs[0], blobs[1]);
 }

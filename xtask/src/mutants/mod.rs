@@ -6,6 +6,7 @@
 //! neither shows anything.
 
 mod list;
+mod mutant;
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +21,7 @@ use crate::files;
 use crate::program;
 use crate::report::{self, Table};
 
-use list::{Mutant, Test};
+use mutant::{Mutant, Test};
 
 /// What became of a break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +45,12 @@ impl Fate {
 
 pub(crate) fn run(matches: &Matches) -> Result<()> {
     let names = &matches.operands;
-    let unknown = names.iter().find(|name| !list::MUTANTS.iter().any(|it| it.name == **name));
+    let unknown = names.iter().find(|name| !list::all().any(|it| it.name == **name));
     if let Some(name) = unknown {
         return Err(format!("no mutant '{name}'; --list shows them").into());
     }
     let wanted = |mutant: &&Mutant| names.is_empty() || names.iter().any(|it| it == mutant.name);
-    let mutants: Vec<&Mutant> = list::MUTANTS.iter().filter(wanted).collect();
+    let mutants: Vec<&Mutant> = list::all().filter(wanted).collect();
     if matches.has("--list") {
         let mut table = Table::new(&["name", "file", "test"]);
         for mutant in mutants {
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn every_break_is_of_something_that_is_there_once() {
-        for mutant in list::MUTANTS {
+        for mutant in list::all() {
             let text = fs::read_to_string(program::repository().join(mutant.file)).unwrap();
             assert_eq!(text.matches(mutant.from).count(), 1, "{}", mutant.name);
             assert_ne!(mutant.from, mutant.to, "{}", mutant.name);

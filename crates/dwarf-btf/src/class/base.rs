@@ -244,7 +244,7 @@ impl<'b, 'l> Beside<'b, 'l> {
             Kind::Int => {
                 let (size, encoding) = (words.third() as u32, (words.third() >> 32) as u32);
                 ty.words().get(2) == Some(&size)
-                    && ty.words().get(3) == Some(&(encoding << 24 | size * 8))
+                    && ty.words().get(3) == Some(&((encoding << 24) | (size * 8)))
             }
             Kind::Float => ty.words().get(2) == Some(&(words.third() as u32)),
             Kind::Enum | Kind::Enum64 => {

@@ -34,6 +34,7 @@ pub(crate) fn all_ways(image: &[u8], options: &Options) -> [Outcome; 3] {
         let options = Options { serial, ..options.clone() };
         match encode(&pool, image, &options) {
             Ok(Encoded::Blob(blob)) => Outcome::Blob(blob),
+            Ok(Encoded::Distilled { base, blob }) => Outcome::Blob([base, blob].concat()),
             Ok(Encoded::Nothing(_)) => Outcome::Nothing,
             Err(error) => Outcome::Error(error.to_string()),
         }

@@ -39,6 +39,9 @@ use self::jobserver::{Jobserver, Tokens};
 /// The section that BTF is in.
 const SECTION: &str = ".BTF";
 
+/// The section that its distilled base is in.
+const BASE_SECTION: &str = ".BTF.base";
+
 /// Where the BTF goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -80,19 +83,16 @@ pub(crate) enum Done {
 
 /// Reads, encodes and writes.
 pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> {
-    let Request { input: path, output, base, features, lang_exclude, kabi_prefix, .. } = request;
+    let Request { input: path, output, base, mut features, lang_exclude, kabi_prefix, .. } =
+        request;
+    // As pahole: a file of its own has room for one blob.
+    features.distilled_base &= matches!(output, Output::InPlace(_));
     // The base first, as pahole does: an input that is not there matters less.
     let base = base.map(|base| phases.time("read the base", || input::read_base(&base)));
     let base = base.transpose()?;
     let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
     let place = Place::open(output, &path)?;
     let image = phases.time("read", || place.read(&path))?;
-    let has_base = options.base.is_some();
-    if !matches!(place, Place::File(_)) && options.features.distilled_base && has_base {
-        let cause =
-            "a distilled base (.BTF.base) comes with a later release; leave out distilled_base";
-        return Err(Error::file(&path, "encoding", cause));
-    }
     let tokens = request.jobserver.map(|server| server.take(request.threads.get() - 1));
     let threads = tokens.as_ref().map_or(request.threads, Tokens::threads);
     let session = &Session::default();
@@ -100,13 +100,13 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
     let encoded = job.encode(&path, image, phases);
     // Nothing that follows needs more than one thread.
     drop(tokens);
-    match encoded? {
-        Encoded::Nothing(why) => Ok(Done::Nothing(why)),
-        Encoded::Blob(blob) => {
-            phases.time("write", || place.write(&blob, &Interrupts::catch()))?;
-            Ok(Done::Written)
-        }
-    }
+    let (blob, base) = match encoded? {
+        Encoded::Nothing(why) => return Ok(Done::Nothing(why)),
+        Encoded::Blob(blob) => (blob, None),
+        Encoded::Distilled { base, blob } => (blob, Some(base)),
+    };
+    phases.time("write", || place.write(&blob, base.as_deref(), &Interrupts::catch()))?;
+    Ok(Done::Written)
 }
 
 /// What the encodings of one run share.
@@ -163,10 +163,14 @@ impl Place {
         }
     }
 
-    fn write(self, blob: &[u8], interrupts: &Interrupts) -> Result<(), Error> {
+    fn write(self, blob: &[u8], base: Option<&[u8]>, interrupts: &Interrupts) -> Result<(), Error> {
         match self {
             Place::File(path) => output::write(&path, blob, interrupts),
-            Place::InPlace(place) => place.write(&[(SECTION, blob)], interrupts),
+            Place::InPlace(place) => {
+                let base = base.map(|bytes| (BASE_SECTION, bytes));
+                let sections: Vec<_> = [(SECTION, blob)].into_iter().chain(base).collect();
+                place.write(&sections, interrupts)
+            }
             Place::Forbidden(why) => Err(why),
         }
     }

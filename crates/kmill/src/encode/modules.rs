@@ -91,7 +91,9 @@ pub(crate) fn run(
     progress: &(dyn Fn(usize, usize) + Sync),
     phases: &mut Phases,
 ) -> Result<Summary, Error> {
-    let Request { modules: root, output, base, features, lang_exclude, threads } = request;
+    let Request { modules: root, output, base, mut features, lang_exclude, threads } = request;
+    // As pahole: a file of its own has room for one blob.
+    features.distilled_base &= matches!(output, Output::InPlace(_));
     let base = phases.time("read the base", || input::read_base(&base))?;
     let plan = phases.time("plan", || plan(&root, &output))?;
     let options = Options { features, lang_exclude, base: Some(base), ..Options::default() };
@@ -198,7 +200,10 @@ impl Batch<'_> {
         let job = Job { pool, options: self.options, session: self.session };
         match job.encode(&path, image, &mut Phases::default())? {
             Encoded::Nothing(_) => Ok(false),
-            Encoded::Blob(blob) => place.write(&blob, self.interrupts).map(|()| true),
+            Encoded::Blob(blob) => place.write(&blob, None, self.interrupts).map(|()| true),
+            Encoded::Distilled { base, blob } => {
+                place.write(&blob, Some(&base), self.interrupts).map(|()| true)
+            }
         }
     }
 }

@@ -117,15 +117,19 @@ fn mode_of_old(target: &Path) -> io::Result<Option<u32>> {
 mod tests {
     use super::*;
 
+    fn written(path: &Path, blob: &[u8]) -> Result<(), Error> {
+        write(path, blob, &Interrupts::catch())
+    }
+
     #[test]
     fn a_file_is_replaced_whole_and_keeps_its_mode() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("out");
-        write(&file, b"first, and longer").unwrap();
+        written(&file, b"first, and longer").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&file) & !MODE, 0);
         fs::set_permissions(&file, Permissions::from_mode(0o604)).unwrap();
-        write(&file, b"second").unwrap();
+        written(&file, b"second").unwrap();
         assert_eq!((fs::read(&file).unwrap(), mode(&file)), (b"second".to_vec(), 0o604));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
@@ -136,7 +140,7 @@ mod tests {
         let (link, file) = (dir.path().join("link"), dir.path().join("file"));
         std::os::unix::fs::symlink("file", &link).unwrap();
         for text in [&b"new"[..], b"again"] {
-            write(&link, text).unwrap();
+            written(&link, text).unwrap();
             assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
             assert_eq!(fs::read(&file).unwrap(), text);
         }
@@ -146,15 +150,15 @@ mod tests {
     fn devices_are_written_straight() {
         assert_eq!(place(Path::new("/dev/null")).unwrap(), Place::Straight);
         assert_eq!(place(Path::new("/dev/stdout")).unwrap(), Place::Straight);
-        write(Path::new("/dev/null"), b"x").unwrap();
-        let error = write(Path::new("/dev/full"), b"x").unwrap_err().to_string();
+        written(Path::new("/dev/null"), b"x").unwrap();
+        let error = written(Path::new("/dev/full"), b"x").unwrap_err().to_string();
         assert!(error.starts_with("/dev/full: writing: "), "{error}");
     }
 
     #[test]
     fn what_cannot_be_a_file_is_an_error() {
         for path in ["", "/", "/nonexistent/dir/x"] {
-            let error = write(Path::new(path), b"x").unwrap_err().to_string();
+            let error = written(Path::new(path), b"x").unwrap_err().to_string();
             assert!(error.starts_with(&format!("{path}: writing: ")), "{error}");
         }
     }

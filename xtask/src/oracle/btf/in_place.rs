@@ -60,7 +60,7 @@ pub(super) fn run(tools: &Tools, cache: &Cache, options: &Options) -> Result<usi
     Ok(bad)
 }
 
-fn write(tools: &Tools, args: &[OsString], file: &Path) -> Result<()> {
+pub(super) fn write(tools: &Tools, args: &[OsString], file: &Path) -> Result<()> {
     let mut command = Command::new(&tools.ours);
     // Nothing is to be run: there is no objcopy in an empty PATH.
     command.arg("-J").args(args).arg(file).env_clear().env("PATH", "");

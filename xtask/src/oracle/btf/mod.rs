@@ -5,6 +5,7 @@
 //! features  lists of features, and options from them
 //! kernels   every vmlinux with debug info in the cache, at several thread counts and features
 //! in_place  the same files, written into copies of the kernels themselves
+//! distilled modules, written into copies with a base of their own
 //! programs  generated C programs, compiled in many ways
 //! words     two blobs -> the first difference, by name
 //! ```
@@ -12,6 +13,7 @@
 //! What the reference leaves behind is not trusted: its output is removed first, must be there
 //! afterwards, and its standard error must not tell of an abort.
 
+mod distilled;
 mod features;
 mod in_place;
 mod kernels;
@@ -47,16 +49,22 @@ pub(super) fn run(matches: &Matches) -> Result<()> {
             if matches.has("--leave-out-each") {
                 lists.extend(lists.clone().iter().flat_map(|list| features::leave_out_each(list)));
             }
+            let distilled = matches.value("--distilled").is_some();
+            let threads = if distilled { "2" } else { "1,2,3,8" };
             let options = kernels::Options {
                 features: lists,
-                threads: matches.numbers("--threads", "1,2,3,8")?,
+                threads: matches.numbers("--threads", threads)?,
                 pattern: matches.value("--trees").unwrap_or("*").to_owned(),
                 keep: matches.value("--keep").map(Into::into),
             };
             let cache = Cache::locate(matches)?;
-            match matches.has("--in-place") {
-                true => in_place::run(&tools, &cache, &options)?,
-                false => kernels::run(&tools, &cache, &options)?,
+            if distilled {
+                let modules = matches.number("--distilled", 0)?;
+                distilled::run(&tools, &cache, &options, modules)?
+            } else if matches.has("--in-place") {
+                in_place::run(&tools, &cache, &options)?
+            } else {
+                kernels::run(&tools, &cache, &options)?
             }
         }
     };

@@ -16,11 +16,12 @@ use crate::program::{self, Profile};
 const VERSION: &str = "v1.31";
 
 /// The reference says so on standard error when it gives up, and may still leave a file.
-const ABORTS: [&str; 4] = [
+const ABORTS: [&str; 5] = [
     "error decoding cu",
     "Error while encoding BTF",
     "Error creating BTF encoder",
     "Failed to encode BTF",
+    "failed to add .BTF",
 ];
 
 /// The reference and ours.
@@ -85,6 +86,24 @@ impl Tools {
     ) -> Result<Outcome> {
         let args = [args, &[format!("-j{threads}").into()]].concat();
         encode(&self.ours, &args, input, output)
+    }
+
+    /// Encodes a file in place with the reference, which runs this objcopy. The result says why there
+    /// is nothing to believe in the file.
+    pub(super) fn reference_in_place(
+        &self,
+        args: &[OsString],
+        objcopy: &Path,
+        file: &Path,
+    ) -> Result<Option<String>> {
+        let mut command = Command::new(&self.reference);
+        command.arg("-J").args(args).arg(file);
+        command.env_clear().env("LC_ALL", "C").env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        let done = command.env("LLVM_OBJCOPY", objcopy).output();
+        let done = done.context(|| command::shown(&command))?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        let aborted = ABORTS.iter().any(|abort| said.contains(abort));
+        Ok((aborted || !done.status.success()).then(|| said.trim_end().to_owned()))
     }
 }
 

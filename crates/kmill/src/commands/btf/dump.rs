@@ -31,7 +31,8 @@ const FLAGS: &[Flag<Id>] = &[
     ),
     Flag::new(Id::Base, &["base"]).takes("FILE", Value::File).says(
         "the BTF that this one goes on behind",
-        "What a module's BTF goes on behind: the BTF of its kernel. It is not shown itself.",
+        "What a module's BTF goes on behind: the BTF of its kernel. It is not shown itself. A module \
+         with a section .BTF.base needs none.",
     ),
     Flag::new(Id::Help, &["help"])
         .short(b'h')

@@ -89,7 +89,9 @@ const FLAGS: &[Flag<Id>] = &[
         "parts of BTF; also layout, true_signature, gnu_annotation",
         "Make only the parts of BTF that this list names, separated by commas. \"default\" stands \
          for the nine features of a kernel build, and is the default; a list that begins with \
-         \"+\" adds to these. Further lists add what they name. Besides the features of pahole \
+         \"+\" adds to these. Further lists add what they name. With --in-place and --base, \
+         \"distilled_base\" writes what is needed of the base to the section .BTF.base, and types \
+         that go on behind that; a file of its own does not change with it, as pahole has it. Besides the features of pahole \
          1.31 there are three of later ones: \"layout\" says how large each kind of type is, for \
          readers that do not know it; \"true_signature\" gives functions that the compiler has \
          changed the names and parameters that are left; \"gnu_annotation\" reads attributes as \

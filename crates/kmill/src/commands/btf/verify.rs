@@ -28,7 +28,8 @@ static SECTIONS: [Section<Id>; 1] =
 const FLAGS: &[Flag<Id>] = &[
     Flag::new(Id::Base, &["base"]).takes("FILE", Value::File).says(
         "the BTF that all of these go on behind",
-        "What modules' BTF goes on behind: the BTF of their kernel, which is taken for right.",
+        "What modules' BTF goes on behind: the BTF of their kernel, which is taken for right. A module \
+         with a section .BTF.base needs none.",
     ),
     Flag::new(Id::Help, &["help"])
         .short(b'h')
@@ -56,7 +57,14 @@ pub(super) fn main(args: &[OsString]) -> u8 {
     let mut all_right = true;
     for file in files {
         let problems = match read(&file, base.as_ref()) {
-            Ok(btf) => btf.verify(),
+            Ok(btf) => {
+                // A base that was not named is the file's.
+                let own = btf.base().filter(|_| base.is_none());
+                let mut problems = own.map(|own| own.verify()).unwrap_or_default();
+                problems.extend(btf.verify());
+                problems.truncate(MANY);
+                problems
+            }
             Err(words) => {
                 complain(format!("{NAME}: {words}\n").as_bytes());
                 all_right = false;
@@ -120,7 +128,8 @@ static COMMAND: Command<Id> = Command {
         "Checks every type of each file as Linux 6.18 does, and goes on where the kernel stops. A \
          line on standard output says what is wrong with which type. Some of it the kernel asks \
          only of BTF that programs load, and not of its own or its modules'; such a line says so.",
-        "A file is an ELF file with BTF, as a kernel and its modules are, or holds BTF alone.",
+        "A file is an ELF file with BTF, as a kernel and its modules are, or holds BTF alone. \
+         The section .BTF.base, if there is one, is the base of its BTF, and checked with it.",
     ],
     sections: &SECTIONS,
     operands: Operands::Files,

@@ -1,0 +1,163 @@
+//! Breaks of what makes BTF, writes it into files, and works under make.
+
+use crate::mutants::mutant::{Mutant, test};
+
+pub(super) const BTF: &[Mutant] = &[
+    // BTF
+    Mutant {
+        name: "a table that grows leaves its lists as they are",
+        file: "crates/kmill-btf/src/dedup/table.rs",
+        from: "fill.turned = !fill.turned;",
+        to: "",
+        test: test("kmill-btf", &["candidates_come_in_the_order_of_libbpfs_hashmap"]),
+    },
+    Mutant {
+        name: "a distilled base knows of members",
+        file: "crates/kmill-btf/src/distill/mod.rs",
+        from: "if !(ty.kind().is_composite() && has_name(ty)) {",
+        to: "if true {",
+        test: test("kmill-btf", &["of_structures_unions_and_enumerations_with_a_name"]),
+    },
+    Mutant {
+        name: "a file of its own goes on behind a base that nobody has",
+        file: "crates/kmill/src/encode/mod.rs",
+        from: "features.distilled_base &= matches!(output, Output::InPlace(_));",
+        to: "features.distilled_base &= true;",
+        test: test("kmill", &["--test", "in_place", "a_detached_file_has_no_distilled_base"]),
+    },
+    Mutant {
+        name: "the last function may be ambiguous",
+        file: "crates/dwarf-btf/src/elf/functions.rs",
+        from: "last.ambiguous = false;",
+        to: "let _ = last;",
+        test: test("dwarf-btf", &["two_addresses_are_ambiguous"]),
+    },
+    Mutant {
+        name: "an array that lies ahead asks for no index",
+        file: "crates/dwarf-btf/src/walk/types.rs",
+        from: "self.lane.array.get_or_insert(self.number);",
+        to: "",
+        test: test("dwarf-btf", &["--test", "contract"]),
+    },
+    Mutant {
+        name: "a list at offset 0 is none",
+        file: "crates/dwarf-btf/src/walk/functions.rs",
+        from: "                0 => ELSEWHERE,",
+        to: "",
+        test: test("dwarf-btf", &["--test", "damage"]),
+    },
+    Mutant {
+        name: "one enumeration may be declared narrow and defined wide",
+        file: "crates/dwarf-btf/src/class/merge.rs",
+        from: "if mixed { Err(Collision) } else { Ok(()) }",
+        to: "let _ = mixed; Ok(())",
+        test: test("dwarf-btf", &["--test", "disagree", "an_enumeration_declared_here"]),
+    },
+    Mutant {
+        name: "copies below copies do not count",
+        file: "crates/dwarf-btf/src/class/graph.rs",
+        from: "with.extend([ty.own, ty.key]);",
+        to: "",
+        test: test("dwarf-btf", &["--test", "disagree"]),
+    },
+    Mutant {
+        name: "walks start at names only",
+        file: "crates/dwarf-btf/src/class/graph.rs",
+        from: "starts |= ty.is_named || ty.kind.is_composite();",
+        to: "starts |= ty.is_named;",
+        test: test("dwarf-btf", &["--test", "disagree"]),
+    },
+    Mutant {
+        name: "a split blob repeats the layout",
+        file: "crates/dwarf-btf/src/encode.rs",
+        from: "options.features.layout && options.base.is_none()",
+        to: "options.features.layout",
+        test: test("dwarf-btf", &["--test", "later", "a_split_blob_has_none"]),
+    },
+    Mutant {
+        name: "a pointer takes annotations of both kinds",
+        file: "crates/dwarf-btf/src/unit/load/annotations.rs",
+        from: "if tags.is_empty() && self.context.type_tags {",
+        to: "if self.context.type_tags {",
+        test: test("dwarf-btf", &["--test", "later", "a_list_of_type_tags_ends"]),
+    },
+    Mutant {
+        name: "a copy of the first state is dropped",
+        file: "crates/dwarf-btf/src/class/states.rs",
+        from: "                && !new.standing.is_suffixed()\n",
+        to: "",
+        test: test("dwarf-btf", &["--test", "signatures", "the_first_state_is_doubted"]),
+    },
+    Mutant {
+        name: "structures take one register",
+        file: "crates/dwarf-btf/src/signature/analysis.rs",
+        from: "true => usize::from(facts.size).div_ceil(word).max(1),",
+        to: "true => word.min(1),",
+        test: test("dwarf-btf", &["--test", "signatures", "structures_take_as_many"]),
+    },
+    // ELF files written to
+    Mutant {
+        name: "the header leads to what is not written yet",
+        file: "crates/kernel-elf/src/write/plan.rs",
+        from: "        steps.push(Step::Flush);\n        steps.push(Step::Switch { at: elf.shape.switch().start as u64, bytes: self.switch });",
+        to: "        steps.push(Step::Flush);\n        let table = steps.len().saturating_sub(2);\n        steps.insert(table, Step::Switch { at: elf.shape.switch().start as u64, bytes: self.switch });",
+        test: test("kernel-elf", &["--test", "write", "a_kill_leaves"]),
+    },
+    Mutant {
+        name: "the second copy goes over the first one",
+        file: "crates/kernel-elf/src/write/plan.rs",
+        from: "change.lay(&elf, old_len.max(new_len))",
+        to: "change.lay(&elf, old_len)",
+        test: test("kernel-elf", &["--test", "write", "a_kill_leaves"]),
+    },
+    Mutant {
+        name: "a loaded section keeps its flag elsewhere",
+        file: "crates/kernel-elf/src/write/plan.rs",
+        from: "            _ => 0,\n        };\n        self.sections[index] =",
+        to: "            _ => old.flags,\n        };\n        self.sections[index] =",
+        test: test("kernel-elf", &["--test", "write", "what_is_loaded_stays"]),
+    },
+    Mutant {
+        name: "somebody's bytes at the end are unused",
+        file: "crates/kernel-elf/src/write/plan.rs",
+        from: "bytes.iter().all(|byte| *byte == 0)",
+        to: "bytes.iter().all(|byte| *byte == 0 || bytes.len() > 5)",
+        test: test("kernel-elf", &["--test", "write", "what_nothing_leads_to_stays"]),
+    },
+    Mutant {
+        name: "a stopped run leaves what it appended",
+        file: "crates/kernel-elf/src/write/apply.rs",
+        from: "let _ = medium.cut(patch.old_len());",
+        to: "",
+        test: test("kernel-elf", &["--test", "write", "a_run_that_is_stopped"]),
+    },
+    Mutant {
+        name: "a full disk behind the switch is a failure",
+        file: "crates/kernel-elf/src/write/apply.rs",
+        from: "if is_new && is_full(&error) => return Ok(()),",
+        to: "if is_new && is_full(&error) && false => return Ok(()),",
+        test: test("kernel-elf", &["--lib", "a_failure_anywhere"]),
+    },
+    Mutant {
+        name: "counts above 65,279 stay in the header",
+        file: "crates/kernel-elf/src/write/headers.rs",
+        from: "sections.len() >= LORESERVE || self.extended.0",
+        to: "self.extended.0",
+        test: test("kernel-elf", &["--test", "write", "counts_that_need_section_0"]),
+    },
+    // kmill: make's jobserver
+    Mutant {
+        name: "tokens are kept",
+        file: "crates/kmill/src/encode/jobserver.rs",
+        from: "let _ = (&self.fifo).write_all(&bytes);",
+        to: "",
+        test: test("kmill", &["--test", "kbuild", "make_gets_its_tokens_back"]),
+    },
+    Mutant {
+        name: "a signal takes tokens along",
+        file: "crates/kmill/src/signals.rs",
+        from: "                farewell();\n",
+        to: "",
+        test: test("kmill", &["--test", "kbuild", "a_signal_gives_tokens_back"]),
+    },
+];
