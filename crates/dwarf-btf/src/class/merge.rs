@@ -5,6 +5,8 @@
 //! walk stumbles over (see [`Table::end`](crate::class::table::Table::end)). Uncertainty goes from
 //! what is referred to to what refers, through names too.
 
+use std::cell::OnceCell;
+
 use kmill_btf::{Kind, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -54,6 +56,7 @@ pub(crate) struct Named {
 pub(crate) struct Merged<'l> {
     pub(crate) lanes: &'l [Lane],
     pub(crate) all: Vec<Global>,
+    /// Where there are several workers; the table of one knows as much.
     by_key: FxHashMap<Key, GlobalId>,
     /// By lane and class there.
     local: Vec<Vec<GlobalId>>,
@@ -74,12 +77,15 @@ impl<'l> Merged<'l> {
         let mut merged = Merged {
             lanes,
             all: Vec::with_capacity(most),
-            by_key: FxHashMap::with_capacity_and_hasher(most, Default::default()),
+            by_key: FxHashMap::default(),
             local: Vec::with_capacity(lanes.len()),
             named: Vec::new(),
             targets: Vec::new(),
             ends: Vec::new(),
         };
+        if lanes.len() > 1 {
+            merged.by_key.reserve(most);
+        }
         for (number, lane) in lanes.iter().enumerate() {
             let mut local = Vec::with_capacity(lane.table.classes().len());
             for (index, class) in lane.table.classes().iter().enumerate() {
@@ -103,6 +109,11 @@ impl<'l> Merged<'l> {
             base: TypeId::VOID,
         };
         let next = GlobalId(self.all.len() as u32);
+        // Of one worker, each has its own.
+        if self.lanes.len() == 1 {
+            self.all.push(new);
+            return Ok(next);
+        }
         let found = *self.by_key.entry(class.key).or_insert(next);
         if found == next {
             self.all.push(new);
@@ -155,7 +166,10 @@ impl<'l> Merged<'l> {
     }
 
     pub(crate) fn find(&self, key: Key) -> Option<GlobalId> {
-        self.by_key.get(&key).copied()
+        match self.lanes {
+            [lane] => lane.table.find(key).map(|class| GlobalId(class.0)),
+            _ => self.by_key.get(&key).copied(),
+        }
     }
 
     pub(crate) fn is_anchor(&self, id: GlobalId) -> bool {
@@ -219,7 +233,9 @@ impl<'l> Merged<'l> {
     ///
     /// With a base, `verdict` is what that has to do with it.
     pub(crate) fn mark_uncertain(&mut self, verdict: Option<Verdict<'_>>) -> Units {
-        let referrers = Referrers::new(self);
+        // Most modules have nothing that is uncertain, and nobody has to know who refers to what.
+        let known = OnceCell::new();
+        let referrers = || known.get_or_init(|| Referrers::new(self));
         let mut units = Units::default();
         // A base may have two such members of its own.
         let alone = verdict.is_none();
@@ -235,7 +251,7 @@ impl<'l> Merged<'l> {
         confusing.sort_unstable_by_key(|confusing| (confusing.key, confusing.unit));
         for copies in confusing.chunk_by(|a, b| a.key == b.key) {
             let Some(seed) = self.find(copies[0].key) else { continue };
-            if alone && self.is_harmless(seed, copies, &referrers) {
+            if alone && self.is_harmless(seed, copies, referrers()) {
                 continue;
             }
             // Where copies count, those below them do.
@@ -249,11 +265,19 @@ impl<'l> Merged<'l> {
                 }
             }
         }
-        for id in referrers.closure(seeds) {
+        let closure = |seeds: Vec<GlobalId>| match seeds.is_empty() {
+            true => Vec::new(),
+            false => referrers().closure(seeds),
+        };
+        let (uncertain, unlike) = (closure(seeds), closure(unlike));
+        for id in &uncertain {
             self.all[id.index()].uncertain = true;
         }
         if let Some(keys) = keys {
-            self.place_in_base(keys, &referrers.closure(unlike));
+            self.place_in_base(keys, &unlike);
+        }
+        if uncertain.is_empty() {
+            return units;
         }
         for (number, lane) in self.lanes.iter().enumerate() {
             let uncertain: Vec<bool> =

@@ -119,7 +119,8 @@ impl Canonical {
 impl Piece {
     fn read(section: &[u8], start: usize, end: usize, base: Option<&Strings>) -> Piece {
         let mut piece = Piece { starts: Vec::new(), said: Vec::new() };
-        let mut table: HashTable<u32> = HashTable::new();
+        // Strings have some twenty bytes; in a large piece most come more than once.
+        let mut table: HashTable<u32> = HashTable::with_capacity(((end - start) / 20).min(1 << 16));
         // Compilers write the strings of every unit in a similar order: what comes behind a string
         // came behind its copy, more often than not. That spares the look into the table.
         let mut guess = u32::MAX;
