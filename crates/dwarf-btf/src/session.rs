@@ -7,6 +7,7 @@ use kmill_btf::Btf;
 use kmill_btf::dedup::{DedupError, Index, Scratch};
 
 use crate::class::base_keys::BaseKeys;
+use crate::class::lane::Lane;
 use crate::class::reader::Reader;
 
 /// Memory for any number of encodings, on any number of threads. Results do not depend on it.
@@ -15,6 +16,7 @@ pub struct Session {
     /// Many files share a base: it pays to know more of that than one file needs.
     many: bool,
     readers: Mutex<Vec<Reader>>,
+    lanes: Mutex<Vec<Lane>>,
     scratches: Mutex<Vec<Scratch>>,
     /// Of the base that was asked for last.
     keys: Mutex<Option<Known>>,
@@ -47,6 +49,20 @@ impl Session {
     /// Keeps a reader for the next one who needs it.
     pub(crate) fn give_back(&self, reader: Reader) {
         lock(&self.readers).push(reader);
+    }
+
+    /// A lane that no thread has, for a file with so many functions.
+    pub(crate) fn lane(&self, functions: usize) -> Lane {
+        let mut lane = lock(&self.lanes).pop().unwrap_or_default();
+        lane.begin_file(functions);
+        lane
+    }
+
+    /// Keeps lanes for the next file, if there may be one.
+    pub(crate) fn give_lanes_back(&self, lanes: Vec<Lane>) {
+        if self.many {
+            lock(&self.lanes).extend(lanes.into_iter().filter(|lane| !lane.is_large()));
+        }
     }
 
     /// The types of a base by key, for many files.

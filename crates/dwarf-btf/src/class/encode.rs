@@ -49,7 +49,7 @@ pub(crate) fn encode(
     phases: &mut Phases,
 ) -> Result<Btf, NoClasses> {
     let features = &plan.options.features;
-    let mut variables = variables::Sections::new(plan.image, plan.symbols, features);
+    let variables = variables::Sections::new(plan.image, plan.symbols, features);
     let strings = phases.time("plan/strings", || plan.sections.unite_strings(pool));
     let names = phases.time("plan/names of functions", || match strings {
         Some(strings) => {
@@ -67,20 +67,35 @@ pub(crate) fn encode(
     };
     let lanes =
         phases.time("map", || map(pool, plan, &around, session, &Behind::new(plan, release)))?;
+    let done = merge(pool, plan, &around, &lanes, btf, session, phases);
+    session.give_lanes_back(lanes);
+    done
+}
 
-    let mut merged = phases.time("merge/classes", || Merged::new(&lanes))?;
+/// What all units say together.
+fn merge(
+    pool: &Pool,
+    plan: &Plan<'_>,
+    around: &Around<'_>,
+    lanes: &[Lane],
+    btf: Btf,
+    session: &Session,
+    phases: &mut Phases,
+) -> Result<Btf, NoClasses> {
+    let features = &plan.options.features;
+    let mut merged = phases.time("merge/classes", || Merged::new(lanes))?;
     let index = plan.options.base.as_deref();
     let units = phases.time("merge/uncertain", || {
         let prefix = plan.context.kabi_prefix;
         // Names are the base's by number only where somebody told so.
-        let told = plan.sections.base.is_some() && strings.is_some() && prefix.is_none();
+        let told = plan.sections.says_base_strings() && prefix.is_none();
         let keys = index.filter(|_| told).and_then(|index| session.base_keys(index));
         let verdict = index.map(|index| {
             Beside::new(index, &merged, plan.sections, prefix).verdict(keys.as_deref())
         });
         merged.mark_uncertain(verdict)
     });
-    let shared = Shared { plan, around: &around, session, merged: &merged, btf: &btf };
+    let shared = Shared { plan, around, session, merged: &merged, btf: &btf };
     let again = phases.time("merge/read again", || shared.read_again(pool, units))?;
     // Nothing is walked any more.
     session.forget_large_readers();
@@ -97,7 +112,8 @@ pub(crate) fn encode(
         let types = class::functions::Types::new(&merged, &again, &reduced, &names, &ids);
         class::functions::encode(pool, &mut btf, &named, &types, &plan.functions, features);
     });
-    add_variables(&mut variables, &lanes, &reduced, |id| ids.get(id));
+    let mut variables = variables::Sections::new(plan.image, plan.symbols, features);
+    add_variables(&mut variables, lanes, &reduced, |id| ids.get(id));
     variables.finish(&mut btf, plan.image);
     Ok(btf)
 }
@@ -137,7 +153,7 @@ fn map(
         limit,
         || (),
         |_, _| -> Read {
-            let mut lane = Lane::new(plan.functions.all.len());
+            let mut lane = session.lane(plan.functions.all.len());
             let mut reader = session.reader();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);

@@ -63,6 +63,9 @@ pub(crate) struct Index {
     len: usize,
 }
 
+/// Places that are cleared and not made anew, at most: those of nearly every module.
+const KEPT_MAX: usize = 1 << 14;
+
 impl Default for Index {
     fn default() -> Self {
         Index::with_places(1 << 12)
@@ -77,6 +80,15 @@ impl Index {
             classes: vec![0; places],
             len: 0,
         }
+    }
+
+    /// Takes everything out, and keeps the memory of an index that is not large.
+    pub(crate) fn clear(&mut self) {
+        if self.places.len() > KEPT_MAX {
+            *self = Index::default();
+        }
+        self.places.fill(Place::FREE);
+        self.len = 0;
     }
 
     /// Number of places, used or not.

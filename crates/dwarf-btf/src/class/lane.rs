@@ -47,9 +47,18 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Nothing read yet, of a file with that many functions.
-    pub(crate) fn new(functions: usize) -> Lane {
-        Lane { states: States::new(functions), ..Lane::default() }
+    /// Forgets everything but memory, for a file with that many functions.
+    pub(crate) fn begin_file(&mut self, functions: usize) {
+        self.table.clear();
+        self.states.clear(functions);
+        self.variables.clear();
+        self.tags.clear();
+        (self.int, self.array) = (None, None);
+    }
+
+    /// Whether it holds more memory than nearly all modules need.
+    pub(crate) fn is_large(&self) -> bool {
+        self.table.classes().len() > 1 << 14
     }
 
     /// No more units come: what refers finds what it refers to.

@@ -52,8 +52,16 @@ pub(crate) struct States {
 }
 
 impl States {
-    pub(crate) fn new(functions: usize) -> States {
-        States { first: vec![0; functions], annotations: vec![END], ..States::default() }
+    /// Forgets everything but memory, for a file with so many functions.
+    pub(crate) fn clear(&mut self, functions: usize) {
+        self.first.clear();
+        self.first.resize(functions, 0);
+        self.states.clear();
+        self.params.clear();
+        self.annotations.clear();
+        self.annotations.push(END);
+        self.classes.clear();
+        self.results.clear();
     }
 
     /// Every state that says something that none before it said, in the order of units.

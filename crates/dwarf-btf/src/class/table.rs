@@ -167,6 +167,20 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// Forgets everything but memory.
+    pub(crate) fn clear(&mut self) {
+        self.index.clear();
+        self.classes.clear();
+        self.words.clear();
+        self.targets.clear();
+        self.target_ends.clear();
+        self.twice.clear();
+        self.confusing.clear();
+        self.anchors.clear();
+        self.anchor_ends.clear();
+        (self.unit, self.stamp) = (0, 0);
+    }
+
     /// Every class, in the order in which they were met.
     pub(crate) fn classes(&self) -> &[Class] {
         &self.classes
@@ -183,19 +197,17 @@ impl Table {
 
     /// Finds what each class refers to, when no more come.
     pub(crate) fn finish(&mut self) {
-        let mut targets = Vec::with_capacity(self.classes.len() * 4);
-        self.target_ends = self
-            .classes
-            .iter()
-            .map(|class| {
-                let words = self.words(class);
-                if words.0[0] != ANCHOR {
-                    words.for_each_key(|key| targets.push(self.find(key).unwrap_or(ClassId::VOID)));
-                }
-                targets.len() as u32
-            })
-            .collect();
-        self.targets = targets;
+        let mut targets = std::mem::take(&mut self.targets);
+        let mut ends = std::mem::take(&mut self.target_ends);
+        targets.reserve(self.classes.len() * 4);
+        ends.extend(self.classes.iter().map(|class| {
+            let words = self.words(class);
+            if words.0[0] != ANCHOR {
+                words.for_each_key(|key| targets.push(self.find(key).unwrap_or(ClassId::VOID)));
+            }
+            targets.len() as u32
+        }));
+        (self.targets, self.target_ends) = (targets, ends);
     }
 
     /// What a class refers to, in the order of its words.

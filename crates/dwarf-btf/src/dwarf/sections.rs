@@ -110,6 +110,12 @@ impl<'a> Sections<'a> {
         self.base.map_or(u64::MAX, |_| NOWHERE)
     }
 
+    /// Whether all strings that the base has are said by their offsets there.
+    pub(crate) fn says_base_strings(&self) -> bool {
+        let united = self.moved.as_ref().and_then(|moved| moved.strings.get());
+        self.base.is_some() && matches!(united, Some(Some(_)))
+    }
+
     /// Whether a string of the base is said by its offset there, so that nothing else says it.
     pub(crate) fn says_base(&self, name: StrOff) -> bool {
         let text = self.base.and_then(|base| base.get(name));
