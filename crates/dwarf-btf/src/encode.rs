@@ -54,7 +54,8 @@ pub fn encode_timed(
 ) -> Result<Encoded, EncodeError> {
     let image = phases.time("plan/elf", || Image::read(input.bytes))?;
     let sections = phases.time("plan/sections", || {
-        let base = options.base.as_ref().filter(|_| session.is_for_many());
+        let info = image.section(b".debug_info").map_or(0, |section| section.raw().len());
+        let base = options.base.as_ref().filter(|_| session.knows_base(info));
         Sections::read(pool, &image, base.map(|index| &index.base().strings))
     })?;
     let plan =

@@ -22,6 +22,9 @@ pub struct Session {
     keys: Mutex<Option<Known>>,
 }
 
+/// Bytes of debug info for which alone a base is worth to be known.
+const LARGE: usize = 8 << 20;
+
 /// A base, and its types by key, if they can be had.
 #[derive(Debug)]
 struct Known {
@@ -35,8 +38,9 @@ impl Session {
         Session { many: true, ..Session::default() }
     }
 
-    pub(crate) fn is_for_many(&self) -> bool {
-        self.many
+    /// Whether it pays to know a base's types by key for a file with so much debug info.
+    pub(crate) fn knows_base(&self, info: usize) -> bool {
+        self.many || info > LARGE
     }
 
     /// A reader that no thread has, for a file.
@@ -67,9 +71,6 @@ impl Session {
 
     /// The types of a base by key, for many files.
     pub(crate) fn base_keys(&self, index: &Index) -> Option<Arc<BaseKeys>> {
-        if !self.many {
-            return None;
-        }
         let mut known = lock(&self.keys);
         if let Some(known) = known.as_ref().filter(|known| Arc::ptr_eq(&known.base, index.base())) {
             return known.keys.clone();

@@ -7,7 +7,7 @@
 
 use kmill_btf::dedup::Index;
 use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::class::base_keys::BaseKeys;
 use crate::class::key::StrKey;
@@ -73,9 +73,13 @@ impl<'b, 'l> Beside<'b, 'l> {
             verdict.seeds = anchors.into_iter().filter(|id| self.conflicts_at(*id)).collect();
             return verdict;
         };
-        let mut declared = FxHashMap::default();
+        let (mut declared, mut known) = (FxHashMap::default(), FxHashSet::default());
         for anchor in anchors {
-            match self.standing(anchor, keys) {
+            let standing = self.standing(anchor, keys);
+            if !matches!(standing, Standing::Foreign) {
+                known.insert(anchor);
+            }
+            match standing {
                 Standing::Foreign => {}
                 Standing::Same(id) => {
                     if let Some(forward) = self.merged.named(anchor).forward {
@@ -90,7 +94,7 @@ impl<'b, 'l> Beside<'b, 'l> {
                 }
             }
         }
-        verdict.keys = Some(BaseNames { keys, declared });
+        verdict.keys = Some(BaseNames { keys, known, declared });
         verdict
     }
 

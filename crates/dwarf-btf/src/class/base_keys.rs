@@ -44,6 +44,11 @@ impl BaseKeys {
         Some(BaseKeys { by_key, array_index })
     }
 
+    /// Whether the base has types that say this, however many.
+    pub(crate) fn contains(&self, key: Key) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
     /// The one type of the base that a class says.
     pub(crate) fn get(&self, key: Key) -> Option<TypeId> {
         self.by_key.get(&key).copied().filter(|id| *id != TypeId::VOID)

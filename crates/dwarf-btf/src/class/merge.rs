@@ -237,7 +237,7 @@ impl<'l> Merged<'l> {
         let known = OnceCell::new();
         let referrers = || known.get_or_init(|| Referrers::new(self));
         let mut units = Units::default();
-        // A base may have two such members of its own.
+        // A base may have two such members of its own, where it has the structures.
         let alone = verdict.is_none();
         let Verdict { mut seeds, unlike, keys } = verdict.unwrap_or_default();
         for (anchor, named) in (0..).map(GlobalId).zip(&self.named) {
@@ -251,7 +251,10 @@ impl<'l> Merged<'l> {
         confusing.sort_unstable_by_key(|confusing| (confusing.key, confusing.unit));
         for copies in confusing.chunk_by(|a, b| a.key == b.key) {
             let Some(seed) = self.find(copies[0].key) else { continue };
-            if alone && self.is_harmless(seed, copies, referrers()) {
+            let foreign = |known: &BaseNames<'_>| self.is_foreign(seed, known, referrers());
+            if (alone || keys.as_ref().is_some_and(foreign))
+                && self.is_harmless(seed, copies, referrers())
+            {
                 continue;
             }
             // Where copies count, those below them do.
@@ -357,6 +360,18 @@ impl<'l> Merged<'l> {
         })
     }
 
+    /// Whether no structure whose members lead to a type is one that the base has too: then no walk
+    /// through types of the base comes by.
+    fn is_foreign(&self, seed: GlobalId, base: &BaseNames<'_>, referrers: &Referrers) -> bool {
+        let uses = if self.is_anchor(seed) { None } else { self.uses(seed, referrers) };
+        uses.is_some_and(|uses| {
+            uses.keys().all(|id| match self.is_anchor(*id) {
+                true => !base.known.contains(id),
+                false => !base.keys.contains(self.key(*id)),
+            })
+        })
+    }
+
     /// By how many ways the members of each structure lead to a type without another structure in
     /// between: by anchor, or by class where there is none. Nothing when there are very many.
     fn uses(&self, seed: GlobalId, referrers: &Referrers) -> Option<FxHashMap<GlobalId, u32>> {
@@ -409,6 +424,8 @@ pub(crate) struct Verdict<'k> {
 #[derive(Debug)]
 pub(crate) struct BaseNames<'k> {
     pub(crate) keys: &'k BaseKeys,
+    /// Names that the base has too.
+    pub(crate) known: FxHashSet<GlobalId>,
     /// What declarations are there.
     pub(crate) declared: FxHashMap<GlobalId, TypeId>,
 }
