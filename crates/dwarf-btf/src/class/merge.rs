@@ -341,6 +341,15 @@ impl<'l> Merged<'l> {
             return true;
         }
         let Some(uses) = self.uses(seed, referrers) else { return false };
+        self.each_unit(&uses, |unit, uses| uses <= 1 || copies.iter().any(|copy| copy.unit == unit))
+    }
+
+    /// Whether something holds for every unit and how often the structures that it defines use a type.
+    fn each_unit(
+        &self,
+        uses: &FxHashMap<GlobalId, u32>,
+        mut holds: impl FnMut(u32, u32) -> bool,
+    ) -> bool {
         self.lanes.iter().all(|lane| {
             // Uses that a definition brings into a unit, by class of the lane.
             let classes = lane.table.classes().iter();
@@ -354,22 +363,21 @@ impl<'l> Merged<'l> {
                 let anchors = &lane.table.anchors[start as usize..end as usize];
                 start = end;
                 let defined = anchors.iter().filter(|anchor| anchor.defines());
-                let uses: u32 = defined.map(|anchor| brings[anchor.class().index()]).sum();
-                uses <= 1 || copies.iter().any(|copy| copy.unit == unit)
+                holds(unit, defined.map(|anchor| brings[anchor.class().index()]).sum())
             })
         })
     }
 
-    /// Whether no structure whose members lead to a type is one that the base has too: then no walk
-    /// through types of the base comes by.
+    /// Whether in no unit two members lead to a type that are of structures which the base has too: then
+    /// no walk through types of the base meets two copies.
     fn is_foreign(&self, seed: GlobalId, base: &BaseNames<'_>, referrers: &Referrers) -> bool {
         let uses = if self.is_anchor(seed) { None } else { self.uses(seed, referrers) };
-        uses.is_some_and(|uses| {
-            uses.keys().all(|id| match self.is_anchor(*id) {
-                true => !base.known.contains(id),
-                false => !base.keys.contains(self.key(*id)),
-            })
-        })
+        let Some(mut uses) = uses else { return false };
+        uses.retain(|id, _| match self.is_anchor(*id) {
+            true => base.known.contains(id),
+            false => base.keys.contains(self.key(*id)),
+        });
+        self.each_unit(&uses, |_, uses| uses <= 1)
     }
 
     /// By how many ways the members of each structure lead to a type without another structure in
