@@ -121,10 +121,11 @@ fn header(bytes: &[u8]) -> Result<Header, ReadError> {
 fn types(bytes: &[u8], endian: Endian, base: TypeId) -> Result<Types, ReadError> {
     let words = bytes.chunks_exact(4).map(|word| endian.word([word[0], word[1], word[2], word[3]]));
     let words: Vec<u32> = words.collect();
-    let mut types = Types::behind(base);
+    // Pointers, of three words, are the most common kind, and names the next: it is a guess.
+    let mut starts = Vec::with_capacity(words.len() / 6);
     let mut rest = &words[..];
     while !rest.is_empty() {
-        let id = TypeId(types.last().0 + 1);
+        let id = TypeId(base.0.saturating_add(starts.len() as u32).saturating_add(1));
         let error = |what| ReadError::Type { id, what };
         if id.0 > MAX_TYPES {
             return Err(error("more types than BTF can have"));
@@ -135,11 +136,10 @@ fn types(bytes: &[u8], endian: Endian, base: TypeId) -> Result<Types, ReadError>
         let (fixed, each) = kind.extra_words();
         let entries = if each == 0 { 0 } else { info.vlen() as usize };
         let len = 3 + fixed + each * entries;
-        let words = rest.get(..len).ok_or(error("cut off"))?;
-        types.push_words(words);
-        rest = &rest[len..];
+        starts.push((words.len() - rest.len()) as u32);
+        rest = rest.get(len..).ok_or(error("cut off"))?;
     }
-    Ok(types)
+    Ok(Types::of_words(base, words, starts))
 }
 
 fn check_refs(btf: &Btf) -> Result<(), ReadError> {

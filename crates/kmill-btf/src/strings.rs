@@ -86,7 +86,9 @@ impl Strings {
 
     /// Strings as somebody else wrote them, found by content too: the first of equal ones.
     pub fn from_bytes(bytes: Vec<u8>, base: u32) -> Strings {
-        let mut strings = Strings { bytes, table: HashTable::new(), base };
+        // Known beforehand: a table that grows looks at every string anew.
+        let count = memchr::memchr_iter(0, &bytes).count();
+        let mut strings = Strings { bytes, table: HashTable::with_capacity(count), base };
         let Strings { bytes, table, .. } = &mut strings;
         let mut at = 0;
         while at < bytes.len() {

@@ -102,6 +102,11 @@ impl Types {
         Types { base: base.0, ..Types::default() }
     }
 
+    /// Types that lie in `words` already, each from one of `starts` to the next.
+    pub(crate) fn of_words(base: TypeId, words: Vec<u32>, starts: Vec<u32>) -> Types {
+        Types { base: base.0, words, starts }
+    }
+
     /// The last id that is not ours: 0 without a base.
     pub fn base(&self) -> TypeId {
         TypeId(self.base)

@@ -84,9 +84,15 @@ fn contents(path: &Path) -> Result<Blob, BlobError> {
     if bytes == ELF_MAGIC {
         return sections(file);
     }
+    // A wish: the file may be a pipe, or grow.
+    let len = file.metadata().map_or(0, |metadata| metadata.len());
+    bytes.reserve_exact(usize::try_from(len).unwrap_or(0).min(RESERVED_MAX));
     file.read_to_end(&mut bytes).map_err(BlobError::Io)?;
     Ok(Blob { bytes, base: None })
 }
+
+/// Room that is made for what a file claims to be: some times what any kernel's BTF is.
+const RESERVED_MAX: usize = 64 << 20;
 
 /// Only what is asked for of the file is read: with its debug info it may be large.
 fn sections(file: File) -> Result<Blob, BlobError> {

@@ -89,30 +89,36 @@ impl Canonical {
 pub struct Index {
     base: Arc<Btf>,
     table: Arc<Table>,
-    /// Structures, unions, declarations and enumerations by name.
+    /// Structures, unions, declarations and enumerations by name, those that have one.
     named: Vec<(StrOff, TypeId)>,
+    /// Structures and unions without a name.
+    nameless: Composite,
 }
 
 impl Index {
     /// Of a base, which may have one itself.
     pub fn new(base: Arc<Btf>) -> Index {
         let mut table = Table::with_capacity(base.types.last().index());
-        let mut named = Vec::new();
+        let (mut named, mut nameless) = (Vec::new(), Composite::None);
         for id in 1..=base.types.last().0 {
             let ty = at(&base, id);
             let kind = ty.kind();
             if !matches!(kind, Kind::Var | Kind::Datasec) {
                 table.insert(hash::of(ty), id);
             }
-            if kind.is_composite() || kind.is_enum() || kind == Kind::Fwd {
+            if ty.name() == StrOff::EMPTY {
+                if kind.is_composite() {
+                    nameless.add(TypeId(id));
+                }
+            } else if kind.is_composite() || kind.is_enum() || kind == Kind::Fwd {
                 named.push((ty.name(), TypeId(id)));
             }
         }
         named.sort_unstable();
-        Index { base, table: Arc::new(table), named }
+        Index { base, table: Arc::new(table), named, nameless }
     }
 
-    /// Structures, unions, declarations and enumerations of that name, in order.
+    /// Structures, unions, declarations and enumerations of that name, in order; of a name that is one.
     pub fn named(&self, name: StrOff) -> impl Iterator<Item = TypeId> + '_ {
         let start = self.named.partition_point(|entry| entry.0 < name);
         let these = self.named[start..].iter().take_while(move |entry| entry.0 == name);
@@ -121,12 +127,13 @@ impl Index {
 
     /// The structures and unions of that name: which, when there is only one.
     fn composite(&self, name: StrOff) -> Composite {
-        let mut all = self.named(name).filter(|id| at(&self.base, id.0).kind().is_composite());
-        match (all.next(), all.next()) {
-            (None, _) => Composite::None,
-            (Some(only), None) => Composite::One(only),
-            _ => Composite::Several,
+        if name == StrOff::EMPTY {
+            return self.nameless;
         }
+        let mut all = Composite::None;
+        let composites = self.named(name).filter(|id| at(&self.base, id.0).kind().is_composite());
+        composites.for_each(|id| all.add(id));
+        all
     }
 
     /// What it is of.
@@ -136,10 +143,20 @@ impl Index {
 }
 
 /// Structures and unions of one name.
+#[derive(Clone, Copy, Debug)]
 enum Composite {
     None,
     One(TypeId),
     Several,
+}
+
+impl Composite {
+    fn add(&mut self, id: TypeId) {
+        *self = match self {
+            Composite::None => Composite::One(id),
+            Composite::One(_) | Composite::Several => Composite::Several,
+        };
+    }
 }
 
 /// Memory that one deduplication needs and the next one can use.
