@@ -36,13 +36,15 @@ struct Piece {
     said: Vec<Said>,
 }
 
-/// What is said for a string, as far as a piece knows.
+/// What is said for a string, as far as a piece knows: the offset of one of the base, or the number in
+/// the piece of the first one that is equal, which is below [`OF_BASE`]. There are millions of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    /// A string of the base.
-    Base(u32),
-    /// The string of that number in the piece: the first one that is equal.
-    First(u32),
+struct Said(u32);
+
+impl Said {
+    fn is_base(self) -> bool {
+        u64::from(self.0) >= OF_BASE
+    }
 }
 
 /// Compilers write shorter names where they are used: of these, the base's and a file's own are told
@@ -50,9 +52,9 @@ enum Said {
 pub(crate) const SHORT: usize = 3;
 
 impl Canonical {
-    /// Of a section of less than 4 GiB that ends with a NUL; of less than 2 GiB with a base.
+    /// Of a section of less than 2 GiB that ends with a NUL.
     pub(crate) fn new(pool: &Pool, section: &[u8], base: Option<&Strings>) -> Option<Canonical> {
-        if u32::try_from(section.len()).is_err() || section.last() != Some(&0) {
+        if section.len() as u64 >= OF_BASE || section.last() != Some(&0) {
             return None;
         }
         // A string that comes often is compared once for each piece: few of them.
@@ -69,15 +71,16 @@ impl Canonical {
         let mut said = Vec::with_capacity(read.iter().map(|piece| piece.starts.len()).sum());
         let mut different = Vec::new();
         let mut table = HashTable::new();
-        for piece in &read {
+        let alone = read.len() == 1;
+        for piece in read {
             let first = said.len();
-            for (number, (&start, own)) in (0..).zip(piece.starts.iter().zip(&piece.said)) {
+            for (number, (start, own)) in (0..).zip(piece.starts.into_iter().zip(piece.said)) {
                 starts[start as usize / 64] |= 1 << (start % 64);
-                let found = match *own {
-                    Said::Base(at) => OF_BASE as u32 | at,
-                    Said::First(own) if own != number => said[first + own as usize],
-                    Said::First(_) if read.len() == 1 => start,
-                    Said::First(_) => add(&mut table, section, start),
+                let found = match own {
+                    own if own.is_base() => own.0,
+                    own if own.0 != number => said[first + own.0 as usize],
+                    _ if alone => start,
+                    _ => add(&mut table, section, start),
                 };
                 if found == start {
                     different.push(start);
@@ -145,7 +148,7 @@ impl Piece {
                         table.insert_unique(hash(text), number, rehash);
                         let base = base.filter(|_| len > SHORT);
                         let found = base.and_then(|base| base.find(&text[..len]));
-                        (found.map_or(Said::First(number), |at| Said::Base(at.0)), None)
+                        (Said(found.map_or(number, |at| OF_BASE as u32 | at.0)), None)
                     }
                 }
             };
