@@ -82,6 +82,17 @@ pub(super) fn choose(kernel: &Path, count: Option<u64>) -> Result<Vec<PathBuf>> 
     Ok(picked.map(|index| modules[index].1.clone()).collect())
 }
 
+/// A few of the same kernel's modules as they are installed, without debug info: nothing is made of
+/// these.
+fn stripped(kernel: &Path) -> Result<Vec<PathBuf>> {
+    let debug = kernel.ancestors().find(|dir| dir.ends_with("debug") && dir.join("usr").is_dir());
+    let root = debug.and_then(Path::parent).map(|kernel| kernel.join("none/lib/modules"));
+    let Some(root) = root.filter(|root| root.is_dir()) else { return Ok(Vec::new()) };
+    let files = files::walk(&root)?.into_iter();
+    let modules = files.filter(|file| file.extension() == Some(OsStr::new("ko")));
+    Ok(modules.take(3).map(|file| root.join(file)).collect())
+}
+
 struct Test<'a> {
     tools: &'a Tools,
     options: &'a Options,
@@ -96,7 +107,9 @@ impl Test<'_> {
         let args = [features::options(self.list), vec!["--lang_exclude=rust".into()]].concat();
         let base = self.work.join("base");
         fs::write(&base, kernels::reference(self.tools, cache, &args, kernel)?)?;
-        let names = self.lay_out(modules)?;
+        let mut names = self.lay_out("", modules)?;
+        names.extend(self.lay_out("stripped", &stripped(kernel)?)?);
+        names.sort();
         let mut base_option = std::ffi::OsString::from("--btf_base=");
         base_option.push(&base);
         let args = [args, vec![base_option, "-j1".into()]].concat();
@@ -149,13 +162,14 @@ impl Test<'_> {
         Ok(bad)
     }
 
-    /// Second names for the modules below one directory.
-    fn lay_out(&self, modules: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    /// Second names for modules below one directory of those that ours is run over.
+    fn lay_out(&self, directory: &str, modules: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let mut names = Vec::new();
         for module in modules {
             // Two of one name may lie in different directories.
             let at = module.components().position(|part| part.as_os_str() == "modules");
             let name: PathBuf = module.components().skip(at.map_or(0, |at| at + 1)).collect();
+            let name = Path::new(directory).join(name);
             let to = self.path("modules", &name);
             files::create_parent(&to)?;
             fs::hard_link(module, &to)
@@ -163,7 +177,6 @@ impl Test<'_> {
                 .context(|| format!("copying {}", module.display()))?;
             names.push(name);
         }
-        names.sort();
         Ok(names)
     }
 
