@@ -89,6 +89,11 @@ const TASKS: &[Task] = &[
                 "N",
                 "btf: N modules of each kernel, written into copies with a distilled base",
             ),
+            Opt::value(
+                "--modules",
+                "N",
+                "btf: N modules of each kernel, or all, in one run of ours",
+            ),
             Opt::value("--programs", "N", "btf: so many generated C programs, and no kernel"),
             Opt::value("--random", "N", "how many random trees (default: 500)"),
             Opt::value("--seed", "S", "the seed of the first random tree, or program (default: 0)"),

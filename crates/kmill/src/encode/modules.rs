@@ -1,7 +1,7 @@
 //! BTF of every module below a directory, in one run.
 //!
 //! ```text
-//! plan    the modules and how large they are
+//! plan    the modules and how large they are; the directories of what they become
 //! map     read -> encode -> write, heaviest first; a large one by units, on the same pool
 //! merge   how many were written, and what went wrong, in the order of their names
 //! ```
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dwarf_btf::{Encoded, Features, Options, Session};
+use kernel_elf::Codec;
 use padata::{Pool, Weight};
 
 use super::error::Error;
@@ -56,7 +57,7 @@ pub(crate) enum Output {
 pub(crate) struct Summary {
     /// Modules that have BTF now.
     pub(crate) written: usize,
-    /// Modules without anything to encode.
+    /// Modules without anything to encode, mostly for want of debug info.
     pub(crate) nothing: usize,
     /// What is wrong with the others.
     pub(crate) failed: Vec<Error>,
@@ -66,8 +67,14 @@ pub(crate) struct Summary {
 /// part of that. A larger one is read when nothing else is.
 const WINDOW: u64 = 1 << 30;
 
+/// A compressed module takes about so many times its bytes: Debian's debug info, with zstd and xz.
+const EXPANSION: u64 = 4;
+
 /// A module of so many bytes is worth more than one thread.
 const LARGE: u64 = 16 << 20;
+
+/// Why nothing is written into such a module.
+const COMPRESSED: &str = "the module is compressed; decompress it first, or say --out-dir";
 
 /// Names of modules end so, and perhaps with one of a codec behind.
 const SUFFIXES: [&[u8]; 2] = [b".ko", b".ko.debug"];
@@ -78,6 +85,7 @@ const CODECS: [&[u8]; 3] = [b".gz", b".xz", b".zst"];
 struct Module {
     /// Below the directory.
     name: PathBuf,
+    /// What it takes in memory: exactly that, or a guess where it is compressed.
     bytes: u64,
 }
 
@@ -107,43 +115,57 @@ pub(crate) fn run(
         interrupts: &Interrupts::catch(),
     };
     let done = phases.time("map", || batch.map(&plan, progress));
+    // Also where nothing was left to be written: whoever sent the signal waits for the end.
+    if let Some(signal) = batch.interrupts.caught() {
+        return Err(Error::Interrupted(signal));
+    }
     phases.time("merge", || merge(done))
 }
 
 /// The modules below the directory, in the order of their names, and the directories for what they
-/// become.
+/// become: made when all that there is has been seen.
 fn plan(root: &Path, output: &Output) -> Result<Vec<Module>, Error> {
-    let mut plan = Vec::new();
+    let (mut plan, mut targets) = (Vec::new(), Vec::new());
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
-        let path = root.join(&directory);
+        let path = below(root, &directory);
         let fail = |cause: std::io::Error| Error::file(&path, "reading the directory", cause);
-        let mut has_modules = false;
+        let before = plan.len();
         for entry in fs::read_dir(&path).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let (kind, name) = (entry.file_type().map_err(fail)?, entry.file_name());
             // Links lead to what is not of this kernel: `build`, `source`.
             if kind.is_dir() {
                 directories.push(directory.join(name));
-            } else if kind.is_file() && is_module(name.as_bytes()) {
-                let bytes = entry.metadata().map_err(fail)?.len();
+            } else if kind.is_file()
+                && let Some(expansion) = expansion_of_module(name.as_bytes())
+            {
+                let bytes = entry.metadata().map_err(fail)?.len().saturating_mul(expansion);
                 plan.push(Module { name: directory.join(name), bytes });
-                has_modules = true;
             }
         }
-        if let (Output::Directory(target), true) = (output, has_modules) {
-            let target = target.join(&directory);
-            let made = fs::create_dir_all(&target);
-            made.map_err(|cause| Error::file(&target, "making the directory", cause))?;
+        if let (Output::Directory(target), true) = (output, plan.len() > before) {
+            targets.push(below(target, &directory));
         }
+    }
+    for target in targets {
+        let made = fs::create_dir_all(&target);
+        made.map_err(|cause| Error::file(&target, "making the directory", cause))?;
     }
     plan.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(plan)
 }
 
-fn is_module(name: &[u8]) -> bool {
-    let plain = CODECS.iter().find_map(|codec| name.strip_suffix(*codec)).unwrap_or(name);
-    SUFFIXES.iter().any(|suffix| plain.ends_with(suffix))
+/// A directory below the root. That itself would get a slash at its end, which complaints would show.
+fn below(root: &Path, directory: &Path) -> PathBuf {
+    if directory.as_os_str().is_empty() { root.to_owned() } else { root.join(directory) }
+}
+
+/// How much larger a file of this name is in memory, if it is a module's.
+fn expansion_of_module(name: &[u8]) -> Option<u64> {
+    let plain = CODECS.iter().find_map(|codec| name.strip_suffix(*codec));
+    let is_module = SUFFIXES.iter().any(|suffix| plain.unwrap_or(name).ends_with(suffix));
+    is_module.then_some(if plain.is_some() { EXPANSION } else { 1 })
 }
 
 /// What became of one module: whether there was anything to encode.
@@ -194,7 +216,13 @@ impl Batch<'_> {
             Place::File(_) => {
                 input::read_module(&path).map_err(|cause| Error::file(&path, "reading", cause))?
             }
-            Place::InPlace(_) | Place::Forbidden(_) => place.read(&path)?,
+            Place::InPlace(_) | Place::Forbidden(_) => {
+                let image = place.read(&path)?;
+                if Codec::of(image.bytes()) != Codec::None {
+                    return Err(Error::file(&path, "encoding in place", COMPRESSED));
+                }
+                image
+            }
         };
         let pool = if module.bytes >= LARGE { self.pool } else { self.alone };
         let job = Job { pool, options: self.options, session: self.session };
@@ -223,15 +251,18 @@ fn merge(outcomes: Vec<Outcome>) -> Result<Summary, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_module;
+    use super::expansion_of_module;
 
     #[test]
     fn modules_are_known_by_their_names() {
-        for name in ["a.ko", "a.ko.gz", "a.ko.xz", "a.ko.zst", "a.ko.debug", "a.ko.debug.zst"] {
-            assert!(is_module(name.as_bytes()), "{name}");
+        for name in ["a.ko", "a.ko.debug"] {
+            assert_eq!(expansion_of_module(name.as_bytes()), Some(1), "{name}");
+        }
+        for name in ["a.ko.gz", "a.ko.xz", "a.ko.zst", "a.ko.debug.zst"] {
+            assert!(expansion_of_module(name.as_bytes()).is_some_and(|times| times > 1), "{name}");
         }
         for name in ["ko", "a.ko.btf", "a.ko.bz2", "a.kox", "modules.dep", "a.ko.gz.xz"] {
-            assert!(!is_module(name.as_bytes()), "{name}");
+            assert_eq!(expansion_of_module(name.as_bytes()), None, "{name}");
         }
     }
 }

@@ -26,6 +26,20 @@ pub(super) const BTF: &[Mutant] = &[
         test: test("kmill", &["--test", "in_place", "a_detached_file_has_no_distilled_base"]),
     },
     Mutant {
+        name: "links to modules are modules",
+        file: "crates/kmill/src/encode/modules.rs",
+        from: "} else if kind.is_file()",
+        to: "} else if !kind.is_dir()",
+        test: test("kmill", &["--test", "modules", "links_are_not_followed"]),
+    },
+    Mutant {
+        name: "compressed modules are any other file in place",
+        file: "crates/kmill/src/encode/modules.rs",
+        from: "if Codec::of(image.bytes()) != Codec::None {",
+        to: "if false {",
+        test: test("kmill", &["--test", "modules", "compressed_modules_are_refused"]),
+    },
+    Mutant {
         name: "the last function may be ambiguous",
         file: "crates/dwarf-btf/src/elf/functions.rs",
         from: "last.ambiguous = false;",

@@ -2,7 +2,7 @@
 //! and `.BTF.base` hold what the reference writes, nothing else differs, and ours reads what it wrote.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use kernel_elf::write::{Content, check};
@@ -11,13 +11,13 @@ use object::read::{Object, ObjectSection};
 use super::features;
 use super::in_place;
 use super::kernels::{self, Options, file_name};
+use super::modules::choose;
 use super::tools::Tools;
 use super::words;
 use crate::Result;
 use crate::cache::Cache;
 use crate::command;
 use crate::error::Context;
-use crate::files;
 use crate::program::{self, Profile};
 use crate::report;
 
@@ -43,7 +43,7 @@ pub(super) fn run(tools: &Tools, cache: &Cache, options: &Options, modules: u64)
             base_option.push(&base);
             let mut args = [args, vec![base_option]].concat();
             args.extend(features::options("distilled_base"));
-            for module in choose(&kernel, modules)? {
+            for module in choose(&kernel, Some(modules))? {
                 let test = Test { tools, objcopy: &objcopy, kmill: &kmill, args: &args, options };
                 match test.module(work.path(), &module) {
                     Ok(true) => good += 1,
@@ -61,28 +61,6 @@ pub(super) fn run(tools: &Tools, cache: &Cache, options: &Options, modules: u64)
         "modules with a distilled base: {good} equal, {neither} that neither encodes, {bad} different"
     ));
     Ok(bad)
-}
-
-/// Modules with debug info of a kernel: so many, from the smallest on in steps of equal rank.
-fn choose(kernel: &Path, count: u64) -> Result<Vec<PathBuf>> {
-    let Some(debug) =
-        kernel.ancestors().find(|dir| dir.ends_with("debug") && dir.join("usr").is_dir())
-    else {
-        return Err(format!("{} is not below a directory `debug`", kernel.display()).into());
-    };
-    let root = debug.join("usr/lib/debug");
-    let mut modules = Vec::new();
-    for path in files::walk(&root)? {
-        let path = root.join(path);
-        let metadata = fs::symlink_metadata(&path).context(|| path.display().to_string())?;
-        if metadata.is_file() && path.extension().is_some_and(|extension| extension == "ko") {
-            modules.push((metadata.len(), path));
-        }
-    }
-    modules.sort();
-    let len = modules.len() as u64;
-    let picked = (0..count.min(len)).map(|index| (index * len / count.min(len)) as usize);
-    Ok(picked.map(|index| modules[index].1.clone()).collect())
 }
 
 struct Test<'a> {

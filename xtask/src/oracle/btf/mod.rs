@@ -5,6 +5,7 @@
 //! features  lists of features, and options from them
 //! kernels   every vmlinux with debug info in the cache, at several thread counts and features
 //! in_place  the same files, written into copies of the kernels themselves
+//! modules   modules of the same kernels: one run of ours over a directory
 //! distilled modules, written into copies with a base of their own
 //! programs  generated C programs, compiled in many ways
 //! words     two blobs -> the first difference, by name
@@ -17,6 +18,7 @@ mod distilled;
 mod features;
 mod in_place;
 mod kernels;
+mod modules;
 mod programs;
 mod tools;
 mod words;
@@ -50,7 +52,13 @@ pub(super) fn run(matches: &Matches) -> Result<()> {
                 lists.extend(lists.clone().iter().flat_map(|list| features::leave_out_each(list)));
             }
             let distilled = matches.value("--distilled").is_some();
-            let threads = if distilled { "2" } else { "1,2,3,8" };
+            let modules = match matches.value("--modules") {
+                None => None,
+                Some("all") => Some(None),
+                Some(_) => Some(Some(matches.number("--modules", 0)?)),
+            };
+            let few = distilled || modules.is_some();
+            let threads = if few { "2" } else { "1,2,3,8" };
             let options = kernels::Options {
                 features: lists,
                 threads: matches.numbers("--threads", threads)?,
@@ -58,7 +66,9 @@ pub(super) fn run(matches: &Matches) -> Result<()> {
                 keep: matches.value("--keep").map(Into::into),
             };
             let cache = Cache::locate(matches)?;
-            if distilled {
+            if let Some(count) = modules {
+                modules::run(&tools, &cache, &options, count)?
+            } else if distilled {
                 let modules = matches.number("--distilled", 0)?;
                 distilled::run(&tools, &cache, &options, modules)?
             } else if matches.has("--in-place") {

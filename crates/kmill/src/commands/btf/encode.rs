@@ -175,7 +175,7 @@ fn modules(request: modules::Request, time: bool) -> u8 {
             let Summary { written, nothing, failed } = &summary;
             let seconds = phases.total().as_secs_f64();
             let text = format!(
-                "{written} modules encoded, {nothing} without debug info, {} failed, in {seconds:.2} s\n",
+                "{written} encoded, {nothing} with nothing to encode, {} failed, in {seconds:.2} s\n",
                 failed.len()
             );
             show("kmill btf encode", &text).max(u8::from(!failed.is_empty()))
@@ -259,6 +259,7 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
             (Some(directory), false, None) if manner == Manner::default() => {
                 modules::Output::Directory(directory)
             }
+            (Some(_), false, None) => return complaint(NOT_IN_PLACE),
             (None, true, None) => modules::Output::InPlace(manner),
             _ => return complaint("with --modules, say either --out-dir DIR or --in-place"),
         };
@@ -277,10 +278,7 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
     }
     let output = match (output, in_place) {
         (Some(file), false) if manner == Manner::default() => Output::File(file),
-        (Some(_), false) => {
-            let words = "--drop-signature, --follow-links and --no-sync are about --in-place";
-            return complaint(words);
-        }
+        (Some(_), false) => return complaint(NOT_IN_PLACE),
         (None, true) => Output::InPlace(manner),
         (None, false) => {
             return complaint("say where the BTF goes: -o FILE, or --in-place");
@@ -302,6 +300,8 @@ fn parse(args: &[OsString], posixly_correct: bool) -> Result<Parsed, String> {
     };
     Ok(Parsed::Run(Box::new(request), time))
 }
+
+const NOT_IN_PLACE: &str = "--drop-signature, --follow-links and --no-sync are about --in-place";
 
 fn complaint(words: &str) -> Result<Parsed, String> {
     Err(format!("kmill btf encode: {words}; --help says more"))
