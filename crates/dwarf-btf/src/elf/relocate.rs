@@ -82,7 +82,7 @@ pub(crate) struct Target {
 
 /// What all symbols stand for, by index.
 pub(crate) fn targets(image: &Image<'_>) -> Vec<Target> {
-    let strings = image.sections.iter().position(|section| section.name == b".debug_str");
+    let strings = image.of_debug(".debug_str");
     let mut targets = Vec::new();
     if let Some(symbols) = image.symbols {
         symbols.for_each(|symbol| {
@@ -124,8 +124,7 @@ impl<'a> Relocations<'a> {
         name: &'static str,
     ) -> Result<Option<Self>, EncodeError> {
         let error = |what: &str| EncodeError::Elf(format!("relocations of {name}: {what}"));
-        let index = image.sections.iter().position(|section| section.name == name.as_bytes());
-        let Some(index) = index else { return Ok(None) };
+        let Some(index) = image.of_debug(name) else { return Ok(None) };
         let is_table = |section: &&Section<'_>| {
             matches!(section.kind, REL | RELA) && section.info as usize == index
         };
