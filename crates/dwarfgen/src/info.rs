@@ -428,6 +428,10 @@ impl Writer {
     fn text(&mut self, unit: &Unit, text: &[u8], body: &mut Bytes) -> u16 {
         let wide = unit.offset_size();
         match unit.strings {
+            _ if unit.short_in_place && text.len() < wide => {
+                body.text(text);
+                form::STRING
+            }
             StringForm::Inline => {
                 body.text(text);
                 form::STRING

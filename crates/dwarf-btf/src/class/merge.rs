@@ -239,7 +239,7 @@ impl<'l> Merged<'l> {
         let mut units = Units::default();
         // A base may have two such members of its own, where it has the structures.
         let alone = verdict.is_none();
-        let Verdict { mut seeds, unlike, keys } = verdict.unwrap_or_default();
+        let Verdict { mut seeds, unlike, declared_too, keys } = verdict.unwrap_or_default();
         for (anchor, named) in (0..).map(GlobalId).zip(&self.named) {
             if named.several || (named.forward.is_some() && self.declared_both_ways(anchor, named))
             {
@@ -272,7 +272,12 @@ impl<'l> Merged<'l> {
             true => Vec::new(),
             false => referrers().closure(seeds),
         };
-        let (uncertain, unlike) = (closure(seeds), closure(unlike));
+        let unlike = closure(unlike);
+        if !declared_too.is_empty() {
+            let unlike: FxHashSet<GlobalId> = unlike.iter().copied().collect();
+            seeds.extend(declared_too.iter().filter(|anchor| unlike.contains(anchor)));
+        }
+        let uncertain = closure(seeds);
         for id in &uncertain {
             self.all[id.index()].uncertain = true;
         }
@@ -375,7 +380,7 @@ impl<'l> Merged<'l> {
         let Some(mut uses) = uses else { return false };
         uses.retain(|id, _| match self.is_anchor(*id) {
             true => base.known.contains(id),
-            false => base.keys.contains(self.key(*id)),
+            false => base.keys.may_have(self.key(*id)),
         });
         self.each_unit(&uses, |_, uses| uses <= 1)
     }
@@ -424,6 +429,9 @@ pub(crate) struct Verdict<'k> {
     pub(crate) seeds: Vec<GlobalId>,
     /// Names that it knows, and not, or not clearly, as what the units say.
     pub(crate) unlike: Vec<GlobalId>,
+    /// Names that units declare and define, and the base defines: where ours leads to something unlike,
+    /// there are two, and what is only declared stays so.
+    pub(crate) declared_too: Vec<GlobalId>,
     /// Where classes are looked for.
     pub(crate) keys: Option<BaseNames<'k>>,
 }
