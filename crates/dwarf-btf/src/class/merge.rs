@@ -282,7 +282,7 @@ impl<'l> Merged<'l> {
             self.all[id.index()].uncertain = true;
         }
         if let Some(keys) = keys {
-            self.place_in_base(keys, &unlike);
+            self.place_in_base(keys, &unlike, uncertain.is_empty());
         }
         if uncertain.is_empty() {
             return units;
@@ -304,7 +304,11 @@ impl<'l> Merged<'l> {
 
     /// Finds the types of a base that classes are: those that are certain, and lead to no name that the
     /// base has otherwise.
-    fn place_in_base(&mut self, keys: BaseNames<'_>, unlike: &[GlobalId]) {
+    ///
+    /// Declarations stay where they are unless all is certain. That of a structure which the base
+    /// defines has a place in libbpf's table until it is resolved; the table grows by it, and which of
+    /// several candidates is met first depends on when the table grew.
+    fn place_in_base(&mut self, keys: BaseNames<'_>, unlike: &[GlobalId], certain: bool) {
         let mut like = vec![true; self.all.len()];
         unlike.iter().for_each(|id| like[id.index()] = false);
         for id in (0..self.all.len() as u32).map(GlobalId) {
@@ -313,7 +317,7 @@ impl<'l> Merged<'l> {
             }
             let words = self.words(id);
             let found = match words.kind() {
-                Kind::Fwd => keys.declared.get(&id).copied(),
+                Kind::Fwd => keys.declared.get(&id).copied().filter(|_| certain),
                 _ => keys.keys.get(self.key(id)),
             };
             self.all[id.index()].base = found.unwrap_or(TypeId::VOID);
