@@ -35,6 +35,13 @@ impl Bytes {
         }
     }
 
+    /// The number that so many bytes hold.
+    pub(crate) fn get(&self, at: usize, width: usize) -> u64 {
+        let add = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        let bytes = self.out[at..at + width].iter();
+        if self.endian == Endian::Big { bytes.fold(0, add) } else { bytes.rev().fold(0, add) }
+    }
+
     pub(crate) fn uleb(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.out.push(value as u8 | 0x80);

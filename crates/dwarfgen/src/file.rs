@@ -6,7 +6,8 @@ use std::ops::Range;
 use modgen::{Arch, Class, Endian};
 
 use crate::bytes::Bytes;
-use crate::info;
+use crate::info::{self, Moved};
+use crate::relocation::{self, ET_REL};
 use crate::unit::Unit;
 
 const PROGBITS: u32 = 1;
@@ -14,6 +15,7 @@ const SYMTAB: u32 = 2;
 const STRTAB: u32 = 3;
 const FUNC: u8 = 2;
 const OBJECT: u8 = 1;
+const SECTION: u8 = 3;
 const COMPRESSED: u64 = 0x800;
 
 /// Where `.text` starts, and how long it is.
@@ -63,7 +65,7 @@ pub struct Symbol {
 pub struct File {
     /// The machine, with class and byte order.
     pub arch: Arch,
-    /// `ET_EXEC` (2) or `ET_DYN` (3).
+    /// `ET_EXEC` (2) or `ET_DYN` (3); of `ET_REL` (1), see [`File::relocatable`].
     pub kind: u16,
     /// The units in their order.
     pub units: Vec<Unit>,
@@ -75,6 +77,8 @@ pub struct File {
     pub has_symtab: bool,
     /// Whether a string is written once.
     pub merge_strings: bool,
+    /// Whether a string of several units is written once for each, as `ld -r` leaves them.
+    pub strings_by_unit: bool,
     /// How debug info is compressed.
     pub compress: Option<Compress>,
 }
@@ -116,6 +120,7 @@ impl File {
             symbols: Vec::new(),
             has_symtab: true,
             merge_strings: true,
+            strings_by_unit: false,
             compress: None,
         }
     }
@@ -191,6 +196,13 @@ impl File {
         File { compress: Some(compress), ..self }
     }
 
+    /// As an assembler writes it, or `ld -r`: sections have no addresses yet, and refer to each
+    /// other by relocations. What is given as an address becomes a place in its section.
+    #[must_use]
+    pub fn relocatable(self) -> File {
+        File { kind: ET_REL, ..self }
+    }
+
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.write().bytes
@@ -262,11 +274,14 @@ impl File {
         out.number(u64::from(self.kind), 2);
         out.number(u64::from(machine), 2);
         out.number(1, 4);
-        out.number(TEXT.start, word);
-        out.number(ehdr as u64, word);
+        // A relocatable file has neither a start nor segments.
+        let loaded = self.kind != ET_REL;
+        out.number(if loaded { TEXT.start } else { 0 }, word);
+        out.number(if loaded { ehdr as u64 } else { 0 }, word);
         out.number(headers as u64, word);
         out.number(0, 4);
-        for value in [ehdr, phdr, 1, shdr, count, count - 1] {
+        let segments = if loaded { [phdr, 1] } else { [0, 0] };
+        for value in [ehdr, segments[0], segments[1], shdr, count, count - 1] {
             out.number(value as u64, 2);
         }
         // A segment, without which no reader of executables knows where it is loaded.
@@ -296,31 +311,80 @@ impl File {
             (placed.flags, placed.addr) = (3, section.addr);
             all.push(placed);
         }
-        let info = info::write(&self.units, word, endian, self.merge_strings);
-        let debug = [
-            (".debug_info", info.info.out),
-            (".debug_abbrev", info.abbrev.out),
-            (".debug_str", info.str.bytes.out),
-            (".debug_line_str", info.line_str.bytes.out),
-            (".debug_str_offsets", info.str_offsets.out),
-            (".debug_loc", info.loc.out),
-            (".debug_loclists", info.loclists.out),
+        let by_unit = self.strings_by_unit;
+        let info = info::write(&self.units, word, endian, self.merge_strings, by_unit);
+        let mut debug = vec![
+            (".debug_info", info.info),
+            (".debug_abbrev", info.abbrev),
+            (".debug_str", info.str.bytes),
+            (".debug_line_str", info.line_str.bytes),
+            (".debug_str_offsets", info.str_offsets),
+            (".debug_loc", info.loc),
+            (".debug_loclists", info.loclists),
         ];
+        debug.retain(|(_, bytes)| bytes.len() != 0);
+        let tables = match self.kind {
+            ET_REL => self.relocations(&mut debug, &info.places, &all),
+            _ => Vec::new(),
+        };
         for (name, bytes) in debug {
-            if !bytes.is_empty() {
-                all.push(self.debug(name, bytes, word, endian));
-            }
+            all.push(self.debug(name, bytes.out, word, endian));
         }
         if self.has_symtab {
             let (symtab, strtab) = self.symbols(&all, class, endian);
             let mut section = Placed::new(".symtab", SYMTAB, symtab);
             section.link = all.len() as u64 + 2;
-            section.info = 1;
+            section.info = if self.kind == ET_REL { all.len() as u64 + 1 } else { 1 };
             section.entry = if word == 8 { 24 } else { 16 };
             all.push(section);
             all.push(Placed::new(".strtab", STRTAB, strtab));
         }
+        let symtab = all.iter().position(|section| section.kind == SYMTAB);
+        for (of, table) in tables {
+            let mut section = Placed::new(&table.name, table.kind, table.bytes.out);
+            section.link = symtab.map_or(0, |index| index as u64 + 1);
+            // SHF_INFO_LINK: the section that they are for.
+            (section.flags, section.info, section.entry) = (0x40, of, table.entry as u64);
+            all.push(section);
+        }
+        if self.kind == ET_REL {
+            all.iter_mut().for_each(|section| section.addr = 0);
+        }
         all
+    }
+
+    /// The tables of relocations for sections of debug info that lie behind those of `loaded`, each
+    /// with its section's index. A section's symbol has its index too.
+    fn relocations(
+        &self,
+        debug: &mut [(&str, Bytes)],
+        places: &[Moved],
+        loaded: &[Placed],
+    ) -> Vec<(u64, relocation::Table)> {
+        let names: Vec<String> = debug.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let symbol_of = |place: &Moved, value: u64| match place.to {
+            Some(to) => {
+                let index = names.iter().position(|name| name == to);
+                (index.map_or(0, |index| (loaded.len() + index + 1) as u64), value)
+            }
+            None => {
+                let holds = |section: &Placed| {
+                    value.checked_sub(section.addr).is_some_and(|offset| offset < section.size)
+                };
+                let section = loaded.iter().position(holds);
+                section.map_or((0, value), |at| (at as u64 + 1, value - loaded[at].addr))
+            }
+        };
+        let mut tables = Vec::new();
+        for (index, (name, section)) in debug.iter_mut().enumerate() {
+            let mine: Vec<Moved> =
+                places.iter().filter(|place| place.section == *name).copied().collect();
+            if !mine.is_empty() {
+                let table = relocation::table(self.arch, name, section, &mine, symbol_of);
+                tables.push(((loaded.len() + index + 1) as u64, table));
+            }
+        }
+        tables
     }
 
     fn debug(&self, name: &str, bytes: Vec<u8>, word: usize, endian: Endian) -> Placed {
@@ -356,23 +420,35 @@ impl File {
         let mut out = Bytes::new(endian);
         let wide = class == Class::Elf64;
         out.out.resize(if wide { 24 } else { 16 }, 0);
-        for symbol in &self.symbols {
-            let index = sections.iter().position(|section| section.name == symbol.section);
-            let index = index.map_or(0, |index| index as u64 + 1);
-            out.number(names.len() as u64, 4);
-            names.extend(symbol.name.as_bytes());
-            names.push(0);
+        let mut entry = |name: u64, info: u8, index: u64, value: u64, size: u64| {
+            out.number(name, 4);
             if wide {
-                out.out.extend([1 << 4 | symbol.kind, 0]);
+                out.out.extend([info, 0]);
                 out.number(index, 2);
-                out.number(symbol.value, 8);
-                out.number(symbol.size, 8);
+                out.number(value, 8);
+                out.number(size, 8);
             } else {
-                out.number(symbol.value, 4);
-                out.number(symbol.size, 4);
-                out.out.extend([1 << 4 | symbol.kind, 0]);
+                out.number(value, 4);
+                out.number(size, 4);
+                out.out.extend([info, 0]);
                 out.number(index, 2);
             }
+        };
+        if self.kind == ET_REL {
+            // One for each section, local and without a name.
+            (1..=sections.len() as u64).for_each(|index| entry(0, SECTION, index, 0, 0));
+        }
+        for symbol in &self.symbols {
+            let index = sections.iter().position(|section| section.name == symbol.section);
+            let start = match index {
+                Some(index) if self.kind == ET_REL => sections[index].addr,
+                _ => 0,
+            };
+            let index = index.map_or(0, |index| index as u64 + 1);
+            let value = symbol.value.wrapping_sub(start);
+            entry(names.len() as u64, 1 << 4 | symbol.kind, index, value, symbol.size);
+            names.extend(symbol.name.as_bytes());
+            names.push(0);
         }
         (out.out, names)
     }

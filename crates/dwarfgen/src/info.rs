@@ -19,7 +19,25 @@ pub(crate) struct Info {
     pub(crate) str_offsets: Bytes,
     pub(crate) loc: Bytes,
     pub(crate) loclists: Bytes,
+    pub(crate) places: Vec<Moved>,
 }
+
+/// A number that a relocatable file has from a relocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// The section in which it is.
+    pub(crate) section: &'static str,
+    pub(crate) at: usize,
+    pub(crate) width: usize,
+    /// The section in which it says an offset; an address says none.
+    pub(crate) to: Option<&'static str>,
+}
+
+const INFO: &str = ".debug_info";
+const STR: &str = ".debug_str";
+const STR_OFFSETS: &str = ".debug_str_offsets";
+const LOC: &str = ".debug_loc";
+const LOCLISTS: &str = ".debug_loclists";
 
 /// Strings one behind another, each once unless they are not merged.
 #[derive(Debug)]
@@ -81,7 +99,13 @@ struct Writer {
 ///
 /// # Panics
 /// When a reference's label or place there is not, or does not fit its form.
-pub(crate) fn write(units: &[Unit], address_size: usize, endian: Endian, merge: bool) -> Info {
+pub(crate) fn write(
+    units: &[Unit],
+    address_size: usize,
+    endian: Endian,
+    merge: bool,
+    merge_in_units: bool,
+) -> Info {
     let new = || Bytes::new(endian);
     let to = Info {
         info: new(),
@@ -91,6 +115,7 @@ pub(crate) fn write(units: &[Unit], address_size: usize, endian: Endian, merge: 
         str_offsets: new(),
         loc: new(),
         loclists: new(),
+        places: Vec::new(),
     };
     let mut writer = Writer {
         to,
@@ -104,12 +129,21 @@ pub(crate) fn write(units: &[Unit], address_size: usize, endian: Endian, merge: 
     };
     for unit in units {
         writer.unit(unit);
+        if merge_in_units {
+            writer.to.str.places.clear();
+            writer.to.line_str.places.clear();
+        }
     }
     writer.patch();
     writer.to
 }
 
 impl Writer {
+    /// Notes that a number is an offset in a section, or an address.
+    fn moved(&mut self, section: &'static str, at: usize, width: usize, to: Option<&'static str>) {
+        self.to.places.push(Moved { section, at, width, to });
+    }
+
     fn unit(&mut self, unit: &Unit) {
         let wide = unit.offset_size();
         let start = self.to.info.len();
@@ -120,8 +154,10 @@ impl Writer {
         self.to.info.number(u64::from(unit.version), 2);
         if unit.version >= 5 {
             self.to.info.out.extend([1, self.address_size as u8]);
+            self.moved(INFO, self.to.info.len(), wide, Some(".debug_abbrev"));
             self.to.info.number(abbrev, wide);
         } else {
+            self.moved(INFO, self.to.info.len(), wide, Some(".debug_abbrev"));
             self.to.info.number(abbrev, wide);
             self.to.info.out.push(self.address_size as u8);
         }
@@ -170,7 +206,7 @@ impl Writer {
     /// Writes the lists of a unit of DWARF 5 and returns where their table is.
     fn loclists(&mut self, unit: &Unit, lists: &[&Vec<Vec<u8>>]) -> usize {
         let (wide, size) = (unit.offset_size(), self.address_size);
-        let to = &mut self.to.loclists;
+        let (to, moved) = (&mut self.to.loclists, &mut self.to.places);
         let length_at = open(to, unit);
         to.number(5, 2);
         to.out.extend([size as u8, 0]);
@@ -184,6 +220,9 @@ impl Writer {
             for (number, expression) in list.iter().enumerate() {
                 // DW_LLE_start_end
                 to.out.push(7);
+                for at in [to.len(), to.len() + size] {
+                    moved.push(Moved { section: LOCLISTS, at, width: size, to: None });
+                }
                 to.number(0x1000 + number as u64 * 4, size);
                 to.number(0x1004 + number as u64 * 4, size);
                 to.uleb(expression.len() as u64);
@@ -201,6 +240,9 @@ impl Writer {
         let (to, size) = (&mut self.to.loc, self.address_size);
         let place = to.len() as u64;
         for (number, expression) in list.iter().enumerate() {
+            for at in [to.len(), to.len() + size] {
+                self.to.places.push(Moved { section: LOC, at, width: size, to: None });
+            }
             to.number(0x1000 + number as u64 * 4, size);
             to.number(0x1004 + number as u64 * 4, size);
             to.number(expression.len() as u64, 2);
@@ -255,7 +297,7 @@ impl Writer {
     fn attributes(&mut self, unit: &Unit, die: &Die, list: &mut usize) -> Option<usize> {
         let mut specs = Vec::new();
         let mut body = Bytes::new(self.to.info.endian);
-        let first_patch = self.patches.len();
+        let (first_patch, first_moved) = (self.patches.len(), self.to.places.len());
         let with_sibling = unit.siblings && !die.children.is_empty();
         if with_sibling {
             specs.push((at::SIBLING, form::REF4, 0));
@@ -270,6 +312,11 @@ impl Writer {
         let place = self.to.info.len();
         for patch in &mut self.patches[first_patch..] {
             patch.at += place;
+        }
+        for moved in &mut self.to.places[first_moved..] {
+            if moved.section == INFO {
+                moved.at += place;
+            }
         }
         self.to.info.out.extend(body.out);
         with_sibling.then_some(place)
@@ -338,10 +385,13 @@ impl Writer {
                 let mut bytes = Bytes::new(body.endian);
                 bytes.out.push(op::ADDR);
                 bytes.number(*address, self.address_size);
-                self.value(unit, name, &Value::Expression(bytes.out), body, list)
+                let form = self.value(unit, name, &Value::Expression(bytes.out), body, list);
+                self.moved(INFO, body.len() - self.address_size, self.address_size, None);
+                form
             }
             Value::List(entries) if unit.version < 5 => {
                 let place = self.loc(entries);
+                self.moved(INFO, body.len(), wide, Some(LOC));
                 body.number(place, wide);
                 match unit.version {
                     4 => (form::SEC_OFFSET, 0),
@@ -356,10 +406,19 @@ impl Writer {
                     body.uleb(index as u64);
                     return (form::LOCLISTX, 0);
                 }
+                self.moved(INFO, body.len(), wide, Some(LOCLISTS));
                 body.number(self.lists[index] as u64, wide);
                 (form::SEC_OFFSET, 0)
             }
             Value::Raw(form, bytes) => {
+                let to = match name {
+                    at::STR_OFFSETS_BASE => Some(STR_OFFSETS),
+                    at::LOCLISTS_BASE => Some(LOCLISTS),
+                    _ => None,
+                };
+                if to.is_some() || *form == form::ADDR {
+                    self.moved(INFO, body.len(), bytes.len(), to);
+                }
                 body.out.extend(bytes);
                 (*form, 0)
             }
@@ -369,21 +428,28 @@ impl Writer {
     fn text(&mut self, unit: &Unit, text: &[u8], body: &mut Bytes) -> u16 {
         let wide = unit.offset_size();
         match unit.strings {
+            _ if unit.short_in_place && text.len() < wide => {
+                body.text(text);
+                form::STRING
+            }
             StringForm::Inline => {
                 body.text(text);
                 form::STRING
             }
             StringForm::Strp => {
+                self.moved(INFO, body.len(), wide, Some(STR));
                 body.number(self.to.str.add(text), wide);
                 form::STRP
             }
             StringForm::LineStrp => {
+                self.moved(INFO, body.len(), wide, Some(".debug_line_str"));
                 body.number(self.to.line_str.add(text), wide);
                 form::LINE_STRP
             }
             StringForm::Strx => {
                 let place = self.to.str.add(text);
                 body.uleb(((self.to.str_offsets.len() - self.str_base) / wide) as u64);
+                self.moved(STR_OFFSETS, self.to.str_offsets.len(), wide, Some(STR));
                 self.to.str_offsets.number(place, wide);
                 form::STRX
             }
@@ -436,6 +502,7 @@ impl Writer {
                 RefForm::Addr => {
                     let width = usize::from(self.to.info.out[*at]);
                     self.to.info.put(*at, *place as u64, width);
+                    self.to.places.push(Moved { section: INFO, at: *at, width, to: Some(INFO) });
                     continue;
                 }
             };

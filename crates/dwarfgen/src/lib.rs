@@ -19,7 +19,7 @@
 //! |---|---|
 //! | [`die`] | entries: types, functions, variables, or what a test has use for |
 //! | [`unit`] | units, and the forms in which their entries say things |
-//! | [`file`](mod@file) | the ELF file around them, with symbols |
+//! | [`file`](mod@file) | the ELF file around them, with symbols; relocatable or not |
 //! | [`random`] | files from a seed, in which units disagree about types |
 //! | [`constants`] | the standard's numbers |
 //!
@@ -32,6 +32,7 @@ pub mod die;
 pub mod file;
 mod info;
 pub mod random;
+mod relocation;
 pub mod unit;
 
 pub use constants::{at, ate, form, lang, op, tag};

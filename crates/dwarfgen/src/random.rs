@@ -37,6 +37,8 @@ pub struct Shape {
     pub odd: usize,
     /// Forms other than a compiler's usual ones.
     pub forms: usize,
+    /// Names have more than a few letters: who looks for a base's names tells the two apart.
+    pub long: bool,
 }
 
 impl Shape {
@@ -55,6 +57,7 @@ impl Shape {
             functions: rng.pick(&[0, 16, 48]),
             odd: rng.pick(&[0, 0, 0, 0, 0, 0, 1]),
             forms: rng.pick(&[0, 32]),
+            long: false,
         }
     }
 }
@@ -361,6 +364,11 @@ impl<'w> Writer<'w> {
         self.dies.push(Die::function("local", "void").child(block));
     }
 
+    /// A name by its number.
+    fn text(&self, what: &str, number: usize) -> String {
+        if self.shape.long { format!("{what}_of_{number}") } else { format!("{what}{number}") }
+    }
+
     fn label(&mut self) -> String {
         self.labels += 1;
         format!("t{}", self.labels)
@@ -395,7 +403,7 @@ impl<'w> Writer<'w> {
         }
         let labels = all.iter().map(|(label, ..)| label.clone()).collect();
         self.names.insert(name, labels);
-        let text = format!("n{name}");
+        let text = self.text("n", name);
         for (label, body, declared) in all {
             let tag = if body.union { tag::UNION_TYPE } else { tag::STRUCTURE_TYPE };
             let die = Die::new(tag).name(&text).label(&label);
@@ -469,7 +477,7 @@ impl<'w> Writer<'w> {
         };
         let target = self.ty(&target);
         // Typedefs are called as structures are, which is no conflict.
-        let die = Die::new(tag::TYPEDEF).name(&format!("n{typedef}")).ty(&target).label(&label);
+        let die = Die::new(tag::TYPEDEF).name(&self.text("n", typedef)).ty(&target).label(&label);
         self.dies.push(die);
         label
     }
@@ -482,7 +490,7 @@ impl<'w> Writer<'w> {
         let (size, values) = &variants[variant];
         let mut die = Die::new(tag::ENUMERATION_TYPE).size(*size);
         if named {
-            die = die.name(&format!("e{which}"));
+            die = die.name(&self.text("e", which));
             if self.rng.chance(self.shape.declared, 64) {
                 return die.flag(at::DECLARATION);
             }

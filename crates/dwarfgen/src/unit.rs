@@ -55,6 +55,8 @@ pub struct Unit {
     pub die: Die,
     /// How strings are said.
     pub strings: StringForm,
+    /// Whether a string that is no longer than its offset is in place whatever else is, as GCC has it.
+    pub short_in_place: bool,
     /// How references are said.
     pub refs: RefForm,
     /// How numbers are said.
@@ -77,6 +79,7 @@ impl Unit {
             version,
             die,
             strings: StringForm::default(),
+            short_in_place: false,
             refs: RefForm::default(),
             numbers: NumberForm::default(),
             siblings: false,

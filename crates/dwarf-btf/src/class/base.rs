@@ -10,7 +10,7 @@ use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::class::base_keys::BaseKeys;
-use crate::class::key::StrKey;
+use crate::class::key::{Key, StrKey};
 use crate::class::merge::{BaseNames, GlobalId, Merged, Verdict};
 use crate::dwarf::sections::Sections;
 
@@ -70,7 +70,26 @@ impl<'b, 'l> Beside<'b, 'l> {
         let anchors: Vec<GlobalId> = all.filter(|id| self.merged.is_anchor(*id)).collect();
         let mut verdict = Verdict::default();
         let Some(keys) = keys else {
-            verdict.seeds = anchors.into_iter().filter(|id| self.conflicts_at(*id)).collect();
+            for anchor in anchors {
+                let defined = self.defined(anchor);
+                if defined.is_empty() {
+                    if self.conflicts_at(anchor) {
+                        verdict.seeds.push(anchor);
+                    }
+                    continue;
+                }
+                let named = self.merged.named(anchor);
+                let is = |beside: &mut Self, id| beside.is(named.definition?, id, 0).then_some(id);
+                if !matches!(defined[..], [only] if is(&mut self, only).is_some()) {
+                    verdict.unlike.push(anchor);
+                }
+                if named.forward.is_some() {
+                    verdict.declared_too.push(anchor);
+                }
+                if self.conflicts_at(anchor) {
+                    verdict.seeds.push(anchor);
+                }
+            }
             return verdict;
         };
         let (mut declared, mut known) = (FxHashMap::default(), FxHashSet::default());
@@ -78,6 +97,10 @@ impl<'b, 'l> Beside<'b, 'l> {
             let standing = self.standing(anchor, keys);
             if !matches!(standing, Standing::Foreign) {
                 known.insert(anchor);
+                let named = self.merged.named(anchor);
+                if named.definition.is_some() && named.forward.is_some() {
+                    verdict.declared_too.push(anchor);
+                }
             }
             match standing {
                 Standing::Foreign => {}
@@ -113,6 +136,10 @@ impl<'b, 'l> Beside<'b, 'l> {
         let (Some(name), Some(kind)) = (name, Kind::of(words.third() as u32)) else {
             return Standing::Foreign;
         };
+        if key.in_base().is_none() && self.sections.says_base(name) {
+            // Others may say it as the base does: the two are told to be one when names are added.
+            return Standing::Unlike;
+        }
         let definition = named.definition.and_then(|id| keys.get(self.merged.key(id)));
         let (mut same, mut forward, mut others) = (Many::None, Many::None, false);
         for id in self.index.named(name) {
@@ -136,12 +163,36 @@ impl<'b, 'l> Beside<'b, 'l> {
             (Many::One(id), Many::None, false) => match (named.definition, named.forward) {
                 (Some(_), forward) if forward.is_some() && kind.is_enum() => Standing::Unlike,
                 (Some(_), _) if definition == Some(id) => Standing::Same(id),
-                (None, Some(_)) if kind.is_composite() => Standing::Same(id),
+                (None, Some(_)) if kind.is_composite() && !self.is_defined_as_other(kind, key) => {
+                    Standing::Same(id)
+                }
                 _ => Standing::Unlike,
             },
             (Many::None, Many::One(id), false) if named.definition.is_none() => Standing::Same(id),
             _ => Standing::Unlike,
         }
+    }
+
+    /// Whether units define a name as a union that is a structure's here, or the other way round.
+    fn is_defined_as_other(&self, kind: Kind, name: StrKey) -> bool {
+        let other = if kind == Kind::Struct { Kind::Union } else { Kind::Struct };
+        let other = self.merged.find(Key::anchor(other, name));
+        other.is_some_and(|other| self.merged.named(other).definition.is_some())
+    }
+
+    /// The structures and unions of the base by a name that units define as one.
+    fn defined(&self, anchor: GlobalId) -> Vec<TypeId> {
+        let words = self.merged.words(anchor);
+        let kind = Kind::of(words.third() as u32).filter(|kind| kind.is_composite());
+        let (Some(kind), Some(_)) = (kind, self.merged.named(anchor).definition) else {
+            return Vec::new();
+        };
+        let base: &Btf = self.index.base();
+        let mut buffer = [0; 8];
+        let text = words.name().text(self.sections, self.prefix, &mut buffer);
+        let Some(name) = base.find_string(text) else { return Vec::new() };
+        let of_kind = |id: &TypeId| base.get(*id).is_some_and(|ty| ty.kind() == kind);
+        self.index.named(name).filter(of_kind).collect()
     }
 
     fn conflicts_at(&mut self, anchor: GlobalId) -> bool {

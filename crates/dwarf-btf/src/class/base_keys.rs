@@ -22,6 +22,8 @@ pub(crate) struct BaseKeys {
     by_key: FxHashMap<Key, TypeId>,
     /// What arrays are indexed with; those that are not, are not here.
     pub(crate) array_index: TypeId,
+    /// Whether it has structures without a name of which no key is known.
+    keyless: bool,
 }
 
 impl BaseKeys {
@@ -35,18 +37,21 @@ impl BaseKeys {
         let array_index = arrays.map_or(TypeId::VOID, |(_, ty)| ty.array().index);
         let keys = vec![Key::UNSET; btf.types.last().index() + 1];
         let mut making = Making { btf, array_index, keys, entries: Vec::new() };
-        let mut by_key = FxHashMap::default();
+        let (mut by_key, mut keyless) = (FxHashMap::default(), false);
         by_key.reserve(making.keys.len());
         for (id, ty) in btf.types.iter() {
-            let Some(own) = making.own(id, ty, 0) else { continue };
+            let Some(own) = making.own(id, ty, 0) else {
+                keyless |= ty.kind().is_composite() && ty.name() == StrOff::EMPTY;
+                continue;
+            };
             by_key.entry(own).and_modify(|one| *one = TypeId::VOID).or_insert(id);
         }
-        Some(BaseKeys { by_key, array_index })
+        Some(BaseKeys { by_key, array_index, keyless })
     }
 
-    /// Whether the base has types that say this, however many.
-    pub(crate) fn contains(&self, key: Key) -> bool {
-        self.by_key.contains_key(&key)
+    /// Whether the base has structures without a name that say this, however many, or may have.
+    pub(crate) fn may_have(&self, key: Key) -> bool {
+        self.keyless || self.by_key.contains_key(&key)
     }
 
     /// The one type of the base that a class says.
@@ -134,9 +139,12 @@ impl Making<'_> {
             }
             Kind::Float => plain(u64::from(ty.size())),
             Kind::Fwd => plain(0),
-            Kind::Ptr | Kind::Const | Kind::Volatile | Kind::Restrict | Kind::Typedef => {
-                plain(self.key(ty.target(), depth)?.0)
-            }
+            Kind::Ptr
+            | Kind::Const
+            | Kind::Volatile
+            | Kind::Restrict
+            | Kind::Typedef
+            | Kind::TypeTag => plain(self.key(ty.target(), depth)?.0),
             Kind::Array => {
                 let array = ty.array();
                 if array.index != self.array_index {

@@ -239,7 +239,7 @@ impl<'l> Merged<'l> {
         let mut units = Units::default();
         // A base may have two such members of its own, where it has the structures.
         let alone = verdict.is_none();
-        let Verdict { mut seeds, unlike, keys } = verdict.unwrap_or_default();
+        let Verdict { mut seeds, unlike, declared_too, keys } = verdict.unwrap_or_default();
         for (anchor, named) in (0..).map(GlobalId).zip(&self.named) {
             if named.several || (named.forward.is_some() && self.declared_both_ways(anchor, named))
             {
@@ -272,12 +272,17 @@ impl<'l> Merged<'l> {
             true => Vec::new(),
             false => referrers().closure(seeds),
         };
-        let (uncertain, unlike) = (closure(seeds), closure(unlike));
+        let unlike = closure(unlike);
+        if !declared_too.is_empty() {
+            let unlike: FxHashSet<GlobalId> = unlike.iter().copied().collect();
+            seeds.extend(declared_too.iter().filter(|anchor| unlike.contains(anchor)));
+        }
+        let uncertain = closure(seeds);
         for id in &uncertain {
             self.all[id.index()].uncertain = true;
         }
         if let Some(keys) = keys {
-            self.place_in_base(keys, &unlike);
+            self.place_in_base(keys, &unlike, uncertain.is_empty());
         }
         if uncertain.is_empty() {
             return units;
@@ -299,7 +304,11 @@ impl<'l> Merged<'l> {
 
     /// Finds the types of a base that classes are: those that are certain, and lead to no name that the
     /// base has otherwise.
-    fn place_in_base(&mut self, keys: BaseNames<'_>, unlike: &[GlobalId]) {
+    ///
+    /// Declarations stay where they are unless all is certain. That of a structure which the base
+    /// defines has a place in libbpf's table until it is resolved; the table grows by it, and which of
+    /// several candidates is met first depends on when the table grew.
+    fn place_in_base(&mut self, keys: BaseNames<'_>, unlike: &[GlobalId], certain: bool) {
         let mut like = vec![true; self.all.len()];
         unlike.iter().for_each(|id| like[id.index()] = false);
         for id in (0..self.all.len() as u32).map(GlobalId) {
@@ -308,7 +317,7 @@ impl<'l> Merged<'l> {
             }
             let words = self.words(id);
             let found = match words.kind() {
-                Kind::Fwd => keys.declared.get(&id).copied(),
+                Kind::Fwd => keys.declared.get(&id).copied().filter(|_| certain),
                 _ => keys.keys.get(self.key(id)),
             };
             self.all[id.index()].base = found.unwrap_or(TypeId::VOID);
@@ -375,7 +384,7 @@ impl<'l> Merged<'l> {
         let Some(mut uses) = uses else { return false };
         uses.retain(|id, _| match self.is_anchor(*id) {
             true => base.known.contains(id),
-            false => base.keys.contains(self.key(*id)),
+            false => base.keys.may_have(self.key(*id)),
         });
         self.each_unit(&uses, |_, uses| uses <= 1)
     }
@@ -424,6 +433,9 @@ pub(crate) struct Verdict<'k> {
     pub(crate) seeds: Vec<GlobalId>,
     /// Names that it knows, and not, or not clearly, as what the units say.
     pub(crate) unlike: Vec<GlobalId>,
+    /// Names that units declare and define, and the base defines: where ours leads to something unlike,
+    /// there are two, and what is only declared stays so.
+    pub(crate) declared_too: Vec<GlobalId>,
     /// Where classes are looked for.
     pub(crate) keys: Option<BaseNames<'k>>,
 }

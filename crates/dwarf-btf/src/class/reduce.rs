@@ -155,7 +155,8 @@ pub(crate) fn names(
     names.offsets.reserve(sources.len());
     names.offsets.insert(StrKey::NONE, StrOff::EMPTY);
     let mut buffer = [0; 8];
-    let mut aliases = false;
+    let (mut aliases, mut unknown) = (false, false);
+    let says_base = sections.says_base_strings();
     let mut of_base: FxHashSet<StrOff> = FxHashSet::default();
     let mut add = |btf: &mut Btf, key: StrKey| {
         names.offsets.entry(key).or_insert_with(|| {
@@ -175,6 +176,9 @@ pub(crate) fn names(
             // Of a base's strings the longer ones are known by their offsets; of the shorter ones,
             // and of all when they are not, each is here once.
             let is_base = offset.0 < base && offset != StrOff::EMPTY;
+            // Where classes were looked for in the base, one that says its names otherwise was not
+            // found.
+            unknown |= is_base && says_base && sections.says_base(offset);
             aliases |= match is_base {
                 true => !of_base.insert(offset) || sections.says_base(offset),
                 false => offset.0 < end && offset != StrOff::EMPTY,
@@ -210,7 +214,7 @@ pub(crate) fn names(
         }
     }
     // One string by two keys splits classes that are one.
-    if aliases && !unique(merged, &names) {
+    if unknown || (aliases && !unique(merged, &names)) {
         return Err(Collision);
     }
     Ok(names)

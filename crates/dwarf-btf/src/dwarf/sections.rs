@@ -110,10 +110,12 @@ impl<'a> Sections<'a> {
         self.base.map_or(u64::MAX, |_| NOWHERE)
     }
 
-    /// Whether all strings that the base has are said by their offsets there.
+    /// Whether all strings that the base has are said as there: by their offsets, and short ones by
+    /// their text.
     pub(crate) fn says_base_strings(&self) -> bool {
         let united = self.moved.as_ref().and_then(|moved| moved.strings.get());
-        self.base.is_some() && matches!(united, Some(Some(_)))
+        let united = united.and_then(Option::as_ref);
+        self.base.is_some() && united.is_some_and(|strings| !strings.has_short())
     }
 
     /// Whether a string of the base is said by its offset there, so that nothing else says it.

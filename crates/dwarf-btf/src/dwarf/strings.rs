@@ -27,6 +27,8 @@ pub(crate) struct Canonical {
     said: Vec<u32>,
     /// Those that are said for themselves.
     different: Vec<u32>,
+    /// Whether a short string of the base lies here: see [`SHORT`].
+    has_short: bool,
 }
 
 /// The strings of one piece of the section.
@@ -34,6 +36,7 @@ struct Piece {
     /// Where each starts.
     starts: Vec<u32>,
     said: Vec<Said>,
+    has_short: bool,
 }
 
 /// What is said for a string, as far as a piece knows: the offset of one of the base, or the number in
@@ -47,8 +50,9 @@ impl Said {
     }
 }
 
-/// Compilers write shorter names where they are used: of these, the base's and a file's own are told
-/// apart by their text, and no offset stands for them.
+/// GCC writes names up to this length where they are used: of these, the base's and a file's own are
+/// told apart by their text, and no offset stands for them. LLVM has them in `.debug_str` as well: in
+/// such a file a name of the base is not known by its key.
 pub(crate) const SHORT: usize = 3;
 
 impl Canonical {
@@ -72,6 +76,7 @@ impl Canonical {
         let mut different = Vec::new();
         let mut table = HashTable::new();
         let alone = read.len() == 1;
+        let has_short = read.iter().any(|piece| piece.has_short);
         for piece in read {
             let first = said.len();
             for (number, (start, own)) in (0..).zip(piece.starts.into_iter().zip(piece.said)) {
@@ -97,7 +102,12 @@ impl Canonical {
                 before
             })
             .collect();
-        Some(Canonical { starts, before, said, different })
+        Some(Canonical { starts, before, said, different, has_short })
+    }
+
+    /// Whether a short string of the base lies in the section.
+    pub(crate) fn has_short(&self) -> bool {
+        self.has_short
     }
 
     /// The strings that are not the base's, each where it starts for the first time, in order.
@@ -121,7 +131,7 @@ impl Canonical {
 
 impl Piece {
     fn read(section: &[u8], start: usize, end: usize, base: Option<&Strings>) -> Piece {
-        let mut piece = Piece { starts: Vec::new(), said: Vec::new() };
+        let mut piece = Piece { starts: Vec::new(), said: Vec::new(), has_short: false };
         // Strings have some twenty bytes; in a large piece most come more than once.
         let mut table: HashTable<u32> = HashTable::with_capacity(((end - start) / 20).min(1 << 16));
         // Compilers write the strings of every unit in a similar order: what comes behind a string
@@ -146,8 +156,9 @@ impl Piece {
                             hash(&section[start..=start + len])
                         };
                         table.insert_unique(hash(text), number, rehash);
-                        let base = base.filter(|_| len > SHORT);
                         let found = base.and_then(|base| base.find(&text[..len]));
+                        piece.has_short |= (1..=SHORT).contains(&len) && found.is_some();
+                        let found = found.filter(|_| len > SHORT);
                         (Said(found.map_or(number, |at| OF_BASE as u32 | at.0)), None)
                     }
                 }
@@ -240,6 +251,10 @@ mod tests {
         assert_eq!(canonical.of(20), OF_BASE + u64::from(name.0));
         assert_eq!(canonical.of(15), 15);
         assert_eq!(canonical.different(), [0, 15, 32]);
+        // Here the base's `mm` is not said by its key.
+        assert!(canonical.has_short());
+        let others = Canonical::new(&pool, b"task_struct\0\0pid\0", Some(&base)).unwrap();
+        assert!(!others.has_short());
     }
 
     #[test]

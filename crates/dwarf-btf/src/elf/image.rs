@@ -71,17 +71,22 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// The bytes of the first section of that name; empty when there is none. A `.zdebug_` section
-    /// is what compressed ones were before ELF knew of compression.
+    /// The bytes of a section of debug info, by [`Image::of_debug`]; empty when there is none.
     pub(crate) fn bytes(&self, name: &str) -> Result<Cow<'a, [u8]>, EncodeError> {
-        if let Some(section) = self.section(name.as_bytes()) {
-            return section.bytes(name, self.total());
-        }
-        let old = name.strip_prefix(".debug").map(|rest| format!(".zdebug{rest}"));
-        match old.and_then(|old| self.section(old.as_bytes())) {
+        let section = self.of_debug(name).and_then(|index| self.sections.get(index));
+        match section {
+            Some(section) if section.name == name.as_bytes() => section.bytes(name, self.total()),
             Some(section) => section.bytes_gnu(name, self.total()),
             None => Ok(Cow::Borrowed(&[])),
         }
+    }
+
+    /// The first section of that name. A `.zdebug_` section is what compressed ones were before ELF
+    /// knew of compression.
+    pub(crate) fn of_debug(&self, name: &str) -> Option<usize> {
+        let find = |name: &[u8]| self.sections.iter().position(|section| section.name == name);
+        let old = || Some(format!(".zdebug{}", name.strip_prefix(".debug")?));
+        find(name.as_bytes()).or_else(|| find(old()?.as_bytes()))
     }
 
     pub(crate) fn section(&self, name: &[u8]) -> Option<&Section<'a>> {

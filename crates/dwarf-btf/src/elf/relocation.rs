@@ -125,3 +125,46 @@ impl Actions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_by_machine() {
+        use Action::{Add, Nothing, Set, Subtract};
+        // What assemblers put on 1, 2, 4 and 8 bytes of debug info; 0 is where there is none.
+        for (machine, one, two, four, eight) in [
+            (machine::X86_64, 14, 12, 10, 1),
+            (machine::I386, 22, 20, 1, 0),
+            (machine::AARCH64, 0, 259, 258, 257),
+            (machine::ARM, 8, 5, 2, 0),
+            (machine::PPC64, 0, 0, 1, 38),
+            (machine::S390, 1, 3, 4, 22),
+            (machine::RISCV, 54, 55, 1, 2),
+            (machine::LOONGARCH, 0, 0, 1, 2),
+        ] {
+            for (kind, len) in [(one, 1), (two, 2), (four, 4), (eight, 8)] {
+                let expected = if kind == 0 { Nothing } else { Set(len) };
+                assert_eq!(action(machine, kind), Some(expected), "{machine} {kind}");
+            }
+            assert_eq!(action(machine, 0x1000), None);
+        }
+        for (first, len) in [(47, 1), (48, 2), (50, 4), (51, 8)] {
+            assert_eq!(action(machine::LOONGARCH, first), Some(Add(len)));
+            assert_eq!(action(machine::LOONGARCH, first + 5), Some(Subtract(len)));
+        }
+        // Nothing is known of other machines but the type that does nothing.
+        assert_eq!((action(8, 0), action(8, 2)), (Some(Nothing), None));
+    }
+
+    #[test]
+    fn the_table_says_what_the_list_does() {
+        for machine in [0, 3, 8, 21, 22, 40, 62, 183, 243, 258] {
+            let actions = Actions::of(machine);
+            for kind in (0..400).chain([u32::MAX]) {
+                assert_eq!(actions.get(kind), action(machine, kind), "{machine} {kind}");
+            }
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
 
-use dwarf_btf::{Encoded, Features, Options, encode};
+use dwarf_btf::{EncodeError, Encoded, Features, Options, Phases, Session, encode, encode_timed};
 use dwarfgen::File;
 use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
 use padata::Pool;
@@ -32,14 +32,28 @@ pub(crate) fn all_ways(image: &[u8], options: &Options) -> [Outcome; 3] {
     let run = |threads, serial| {
         let pool = Pool::new(NonZeroUsize::new(threads).unwrap());
         let options = Options { serial, ..options.clone() };
-        match encode(&pool, image, &options) {
-            Ok(Encoded::Blob(blob)) => Outcome::Blob(blob),
-            Ok(Encoded::Distilled { base, blob }) => Outcome::Blob([base, blob].concat()),
-            Ok(Encoded::Nothing(_)) => Outcome::Nothing,
-            Err(error) => Outcome::Error(error.to_string()),
-        }
+        outcome_of(encode(&pool, image, &options))
     };
     [run(1, true), run(1, false), run(3, false)]
+}
+
+/// The outcome for one of many files.
+pub(crate) fn in_session(
+    pool: &Pool,
+    image: &[u8],
+    options: &Options,
+    session: &Session,
+) -> Outcome {
+    outcome_of(encode_timed(pool, image.into(), options, session, &mut Phases::default()))
+}
+
+fn outcome_of(result: Result<Encoded, EncodeError>) -> Outcome {
+    match result {
+        Ok(Encoded::Blob(blob)) => Outcome::Blob(blob),
+        Ok(Encoded::Distilled { base, blob }) => Outcome::Blob([base, blob].concat()),
+        Ok(Encoded::Nothing(_)) => Outcome::Nothing,
+        Err(error) => Outcome::Error(error.to_string()),
+    }
 }
 
 /// The outcome on all paths, which agree.
@@ -78,10 +92,24 @@ pub(crate) fn dump(blob: &[u8]) -> String {
 /// What the reference makes of a file, when there is one: its blob, or none. Where it crashes
 /// there is nothing to compare with.
 pub(crate) fn reference(image: &[u8], features: &Features) -> Option<Option<Vec<u8>>> {
-    reference_of("DWARF_BTF_REFERENCE", image, features)
+    reference_of("DWARF_BTF_REFERENCE", image, features, None)
 }
 
-fn reference_of(variable: &str, image: &[u8], features: &Features) -> Option<Option<Vec<u8>>> {
+/// The same of a file behind a base.
+pub(crate) fn reference_behind(
+    base: &[u8],
+    image: &[u8],
+    features: &Features,
+) -> Option<Option<Vec<u8>>> {
+    reference_of("DWARF_BTF_REFERENCE", image, features, Some(base))
+}
+
+fn reference_of(
+    variable: &str,
+    image: &[u8],
+    features: &Features,
+    base: Option<&[u8]>,
+) -> Option<Option<Vec<u8>>> {
     let program = std::env::var_os(variable)?;
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
@@ -89,6 +117,11 @@ fn reference_of(variable: &str, image: &[u8], features: &Features) -> Option<Opt
     let mut command = Command::new(program);
     command.arg(format!("--btf_features={}", names(features))).arg("-j1");
     command.arg("--lang_exclude=rust").arg("--btf_encode_detached").arg(&output).arg(&input);
+    if let Some(base) = base {
+        let path = dir.path().join("base");
+        std::fs::write(&path, base).unwrap();
+        command.arg("--btf_base").arg(&path);
+    }
     let result = command.output().unwrap();
     result.status.code()?;
     let said = String::from_utf8_lossy(&result.stderr);
@@ -148,7 +181,7 @@ pub(crate) fn encoded_later(file: &File, features: Features) -> Btf {
     let outcome = outcome(&image, &options(features.clone()));
     let Outcome::Blob(blob) = outcome else { panic!("no blob: {outcome:?}") };
     let ours = Btf::read(&blob).unwrap();
-    if let Some(theirs) = reference_of("DWARF_BTF_LATER", &image, &features) {
+    if let Some(theirs) = reference_of("DWARF_BTF_LATER", &image, &features, None) {
         let theirs = theirs.expect("the reference makes a blob");
         // Its header is longer even without a layout.
         let read = Btf::read(&theirs).unwrap();

@@ -119,7 +119,10 @@ pub(crate) fn print(file: &File) -> String {
         let _ = writeln!(out, "symbol {} {:#x}", symbol.name, symbol.value);
     }
     for unit in &file.units {
-        let _ = writeln!(out, "unit of DWARF {}", unit.version);
+        let place = if unit.short_in_place { ", short ones in place" } else { "" };
+        let wide = if unit.dwarf64 { ", wide" } else { "" };
+        let (version, strings) = (unit.version, unit.strings);
+        let _ = writeln!(out, "unit of DWARF {version}, strings {strings:?}{place}{wide}");
         unit.die.children.iter().for_each(|die| entry(die, 1, &mut out));
     }
     out

@@ -12,6 +12,20 @@ pub(super) const BTF: &[Mutant] = &[
         test: test("kmill-btf", &["candidates_come_in_the_order_of_libbpfs_hashmap"]),
     },
     Mutant {
+        name: "a table of relocations counts as sorted",
+        file: "crates/dwarf-btf/src/elf/relocate.rs",
+        from: "sorted.into_iter().all(|sorted| sorted)",
+        to: "sorted.into_iter().all(|_| true)",
+        test: test("dwarf-btf", &["--test", "relocatable", "a_table_may_be_in_any_order"]),
+    },
+    Mutant {
+        name: "short names of a base are known by key wherever they lie",
+        file: "crates/dwarf-btf/src/dwarf/strings.rs",
+        from: "piece.has_short |= (1..=SHORT).contains(&len) && found.is_some();",
+        to: "",
+        test: test("dwarf-btf", &["--test", "split"]),
+    },
+    Mutant {
         name: "a distilled base knows of members",
         file: "crates/kmill-btf/src/distill/mod.rs",
         from: "if !(ty.kind().is_composite() && has_name(ty)) {",
