@@ -91,7 +91,8 @@ impl Session {
 
     /// Lets go of readers that have tables as large as a very large unit.
     pub(crate) fn forget_large_readers(&self) {
-        lock(&self.readers).retain(|reader| !reader.is_large());
+        // Without another file to come, none is needed any more.
+        lock(&self.readers).retain(|reader| self.many && !reader.is_large());
     }
 }
 
