@@ -28,6 +28,14 @@ fn check(test: fn()) {
         Ok(number) => number.parse().expect("KMILL_SHUTTLE_ITERATIONS is a number"),
         Err(_) => ITERATIONS,
     };
+    // At least two threads that could run at one point: shuttle's second scheduler refuses a test whose
+    // first run has none, and what a test draws may be jobs without a unit, or maps of one.
+    let test = move || {
+        let bystander = thread::spawn(thread::yield_now);
+        thread::yield_now();
+        test();
+        bystander.join().unwrap();
+    };
     shuttle::check_random(test, iterations);
     shuttle::check_pct(test, iterations, 3);
 }
@@ -226,14 +234,9 @@ fn checked_job(pool: &Pool) {
 fn jobs_that_fail_panic_and_give_back() {
     check(|| {
         let pool = some_pool();
-        // At least two threads that could run at one point: shuttle's second scheduler refuses a test
-        // that has none, and jobs without a unit, which may be all there are, have none.
-        let bystander = thread::spawn(|| ());
-        thread::yield_now();
         for _ in 0..thread_rng().gen_range(1..3) {
             checked_job(&pool);
         }
-        bystander.join().unwrap();
     });
 }
 
