@@ -136,18 +136,21 @@ pub(super) fn main(args: &[OsString]) -> u8 {
             complain(words.as_bytes());
             0
         }
-        Err(error) => {
-            if let Error::Interrupted(signal) = error {
-                signals::die_of(signal);
-            }
-            complain(format!("kmill btf encode: {error}\n").as_bytes());
-            1
-        }
+        Err(error) => failed(&error),
     };
     if time {
         complain(phases.to_string().as_bytes());
     }
     status
+}
+
+/// Complains of what ended a run, and dies of a signal that did; returns the exit status.
+fn failed(error: &Error) -> u8 {
+    if let Error::Interrupted(signal) = error {
+        signals::die_of(*signal);
+    }
+    complain(format!("kmill btf encode: {error}\n").as_bytes());
+    1
 }
 
 #[derive(Debug)]
@@ -180,13 +183,7 @@ fn modules(request: modules::Request, time: bool) -> u8 {
             );
             show("kmill btf encode", &text).max(u8::from(!failed.is_empty()))
         }
-        Err(error) => {
-            if let Error::Interrupted(signal) = error {
-                signals::die_of(signal);
-            }
-            complain(format!("kmill btf encode: {error}\n").as_bytes());
-            1
-        }
+        Err(error) => failed(&error),
     };
     if time {
         complain(phases.to_string().as_bytes());
