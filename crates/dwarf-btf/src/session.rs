@@ -9,6 +9,7 @@ use kmill_btf::dedup::{DedupError, Index, Scratch};
 use crate::class::base_keys::BaseKeys;
 use crate::class::lane::Lane;
 use crate::class::reader::Reader;
+use crate::dwarf::strings::Histories;
 
 /// Memory for any number of encodings, on any number of threads. Results do not depend on it.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ pub struct Session {
     readers: Mutex<Vec<Reader>>,
     lanes: Mutex<Vec<Lane>>,
     scratches: Mutex<Vec<Scratch>>,
+    histories: Histories,
     /// Of the base that was asked for last.
     keys: Mutex<Option<Known>>,
 }
@@ -35,7 +37,7 @@ struct Known {
 impl Session {
     /// For many files behind one base.
     pub fn for_many() -> Session {
-        Session { many: true, ..Session::default() }
+        Session { many: true, histories: Histories::for_many(), ..Session::default() }
     }
 
     /// Whether it pays to know a base's types by key for a file with so much debug info.
@@ -55,10 +57,10 @@ impl Session {
         lock(&self.readers).push(reader);
     }
 
-    /// A lane that no thread has, for a file with so many functions.
-    pub(crate) fn lane(&self, functions: usize) -> Lane {
+    /// A lane that no thread has, for a file with so many functions behind that base.
+    pub(crate) fn lane(&self, functions: usize, base: Option<Arc<BaseKeys>>) -> Lane {
         let mut lane = lock(&self.lanes).pop().unwrap_or_default();
-        lane.begin_file(functions);
+        lane.begin_file(functions, base);
         lane
     }
 
@@ -67,6 +69,11 @@ impl Session {
         if self.many {
             lock(&self.lanes).extend(lanes.into_iter().filter(|lane| !lane.is_large()));
         }
+    }
+
+    /// Strings of files before.
+    pub(crate) fn histories(&self) -> &Histories {
+        &self.histories
     }
 
     /// The types of a base by key, for many files.

@@ -7,48 +7,20 @@
 
 use kmill_btf::dedup::Index;
 use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
-use crate::class::base_keys::BaseKeys;
-use crate::class::key::{Key, StrKey};
-use crate::class::merge::{BaseNames, GlobalId, Merged, Verdict};
+use crate::class::key::StrKey;
+use crate::class::merge::{GlobalId, Merged, Verdict};
 use crate::dwarf::sections::Sections;
 
 /// How deep types without a name may lie in each other; behind that they count as different.
 const DEPTH_MAX: u32 = 64;
 
-/// What a name of the units is in the base.
-enum Standing {
-    /// Nothing.
-    Foreign,
-    /// This type.
-    Same(TypeId),
-    /// Something else, or several things.
-    Unlike,
-}
-
-/// How many there are.
-#[derive(Clone, Copy)]
-enum Many {
-    None,
-    One(TypeId),
-    Several,
-}
-
-impl Many {
-    fn add(&mut self, id: TypeId) {
-        *self = match self {
-            Many::None => Many::One(id),
-            Many::One(_) | Many::Several => Many::Several,
-        };
-    }
-}
-
 /// A base beside the classes of some units.
 pub(crate) struct Beside<'b, 'l> {
     index: &'b Index,
-    merged: &'b Merged<'l>,
-    sections: &'b Sections<'b>,
+    pub(crate) merged: &'b Merged<'l>,
+    pub(crate) sections: &'b Sections<'b>,
     prefix: Option<&'b [u8]>,
     /// Pairs that were compared.
     same: FxHashMap<(GlobalId, TypeId), bool>,
@@ -64,120 +36,32 @@ impl<'b, 'l> Beside<'b, 'l> {
         Beside { index, merged, sections, prefix, same: FxHashMap::default() }
     }
 
-    /// What the base has to do with the names of the units; with `keys`, what is the base's too.
-    pub(crate) fn verdict<'k>(mut self, keys: Option<&'k BaseKeys>) -> Verdict<'k> {
-        let all = (0..self.merged.all.len() as u32).map(GlobalId);
-        let anchors: Vec<GlobalId> = all.filter(|id| self.merged.is_anchor(*id)).collect();
+    /// What the base has to do with the names of the units, where nothing is known of it by key.
+    pub(crate) fn verdict(mut self) -> Verdict {
         let mut verdict = Verdict::default();
-        let Some(keys) = keys else {
-            for anchor in anchors {
-                let defined = self.defined(anchor);
-                if defined.is_empty() {
-                    if self.conflicts_at(anchor) {
-                        verdict.seeds.push(anchor);
-                    }
-                    continue;
-                }
-                let named = self.merged.named(anchor);
-                let is = |beside: &mut Self, id| beside.is(named.definition?, id, 0).then_some(id);
-                if !matches!(defined[..], [only] if is(&mut self, only).is_some()) {
-                    verdict.unlike.push(anchor);
-                }
-                if named.forward.is_some() {
-                    verdict.declared_too.push(anchor);
-                }
-                if self.conflicts_at(anchor) {
-                    verdict.seeds.push(anchor);
-                }
+        for anchor in self.merged.anchors() {
+            if self.conflicts_at(anchor) {
+                verdict.seeds.push(anchor);
             }
-            return verdict;
-        };
-        let (mut declared, mut known) = (FxHashMap::default(), FxHashSet::default());
-        for anchor in anchors {
-            let standing = self.standing(anchor, keys);
-            if !matches!(standing, Standing::Foreign) {
-                known.insert(anchor);
-                let named = self.merged.named(anchor);
-                if named.definition.is_some() && named.forward.is_some() {
-                    verdict.declared_too.push(anchor);
-                }
+            let defined = self.defined(anchor);
+            let named = self.merged.named(anchor);
+            let Some(definition) = named.definition.filter(|_| !defined.is_empty()) else {
+                continue;
+            };
+            if !matches!(defined[..], [only] if self.is(definition, only, 0)) {
+                verdict.unlike.push(anchor);
             }
-            match standing {
-                Standing::Foreign => {}
-                Standing::Same(id) => {
-                    if let Some(forward) = self.merged.named(anchor).forward {
-                        declared.insert(forward, id);
-                    }
-                }
-                Standing::Unlike => {
-                    verdict.unlike.push(anchor);
-                    if self.conflicts_at(anchor) {
-                        verdict.seeds.push(anchor);
-                    }
-                }
+            if named.forward.is_some() {
+                verdict.declared_too.push(anchor);
             }
         }
-        verdict.keys = Some(BaseNames { keys, known, declared });
         verdict
     }
 
-    /// What a name is in the base, when its strings are known by number.
-    fn standing(&self, anchor: GlobalId, keys: &BaseKeys) -> Standing {
-        let base: &Btf = self.index.base();
-        let named = self.merged.named(anchor);
-        let words = self.merged.words(anchor);
-        let key = words.name();
+    /// Where the base has a string of the units.
+    pub(crate) fn in_base(&self, name: StrKey) -> Option<StrOff> {
         let mut buffer = [0; 8];
-        let name = match key.in_base() {
-            Some(at) => Some(StrOff(at as u32)),
-            None if key.in_debug_str().is_some() => None,
-            None => base.find_string(key.text(self.sections, self.prefix, &mut buffer)),
-        };
-        let (Some(name), Some(kind)) = (name, Kind::of(words.third() as u32)) else {
-            return Standing::Foreign;
-        };
-        if key.in_base().is_none() && self.sections.says_base(name) {
-            // Others may say it as the base does: the two are told to be one when names are added.
-            return Standing::Unlike;
-        }
-        let definition = named.definition.and_then(|id| keys.get(self.merged.key(id)));
-        let (mut same, mut forward, mut others) = (Many::None, Many::None, false);
-        for id in self.index.named(name) {
-            let Some(ty) = base.get(id) else { continue };
-            match ty.kind() {
-                of if of == kind && !(kind.is_enum() && ty.vlen() == 0) => same.add(id),
-                of if of.is_enum() && kind.is_enum() => others = true,
-                Kind::Fwd if kind.is_composite() => {
-                    if ty.flag() == (kind == Kind::Union) {
-                        forward.add(id);
-                    } else {
-                        others = true;
-                    }
-                }
-                of if of.is_composite() && kind.is_composite() => others = true,
-                _ => {}
-            }
-        }
-        match (same, forward, others) {
-            (Many::None, Many::None, false) => Standing::Foreign,
-            (Many::One(id), Many::None, false) => match (named.definition, named.forward) {
-                (Some(_), forward) if forward.is_some() && kind.is_enum() => Standing::Unlike,
-                (Some(_), _) if definition == Some(id) => Standing::Same(id),
-                (None, Some(_)) if kind.is_composite() && !self.is_defined_as_other(kind, key) => {
-                    Standing::Same(id)
-                }
-                _ => Standing::Unlike,
-            },
-            (Many::None, Many::One(id), false) if named.definition.is_none() => Standing::Same(id),
-            _ => Standing::Unlike,
-        }
-    }
-
-    /// Whether units define a name as a union that is a structure's here, or the other way round.
-    fn is_defined_as_other(&self, kind: Kind, name: StrKey) -> bool {
-        let other = if kind == Kind::Struct { Kind::Union } else { Kind::Struct };
-        let other = self.merged.find(Key::anchor(other, name));
-        other.is_some_and(|other| self.merged.named(other).definition.is_some())
+        self.index.base().find_string(name.text(self.sections, self.prefix, &mut buffer))
     }
 
     /// The structures and unions of the base by a name that units define as one.
@@ -188,23 +72,20 @@ impl<'b, 'l> Beside<'b, 'l> {
             return Vec::new();
         };
         let base: &Btf = self.index.base();
-        let mut buffer = [0; 8];
-        let text = words.name().text(self.sections, self.prefix, &mut buffer);
-        let Some(name) = base.find_string(text) else { return Vec::new() };
+        let Some(name) = self.in_base(words.name()) else { return Vec::new() };
         let of_kind = |id: &TypeId| base.get(*id).is_some_and(|ty| ty.kind() == kind);
         self.index.named(name).filter(of_kind).collect()
     }
 
-    fn conflicts_at(&mut self, anchor: GlobalId) -> bool {
+    /// Whether the copies of a name may end up as different types for what the base has of it.
+    pub(crate) fn conflicts_at(&mut self, anchor: GlobalId) -> bool {
         let named = self.merged.named(anchor);
         // Where units only declare it, all of them have one declaration.
         let Some(definition) = named.definition else { return false };
         let words = self.merged.words(anchor);
         let Some(kind) = Kind::of(words.third() as u32) else { return true };
         let base: &'b Btf = self.index.base();
-        let mut buffer = [0; 8];
-        let text = words.name().text(self.sections, self.prefix, &mut buffer);
-        let Some(name) = base.find_string(text) else { return false };
+        let Some(name) = self.in_base(words.name()) else { return false };
         let known: Vec<(TypeId, Type<'_>)> =
             self.index.named(name).filter_map(|id| Some((id, base.get(id)?))).collect();
         if kind.is_enum() {
@@ -275,8 +156,7 @@ impl<'b, 'l> Beside<'b, 'l> {
         if words.kind() != ty.kind() || !self.is_called(words.name(), ty.name()) {
             return false;
         }
-        let targets = self.merged.targets(id).to_vec();
-        let mut targets = targets.into_iter();
+        let mut targets = self.merged.targets_by_key(id).into_iter();
         let mut next = || targets.next().unwrap_or(GlobalId::VOID);
         match ty.kind() {
             Kind::Struct | Kind::Union => {

@@ -1,63 +1,254 @@
 //! The types of a base as classes: a type of a unit that says the same as one of these, all the way
-//! down, is that one, and nothing has to be deduplicated to know.
+//! down, is that one, and nothing has to be deduplicated to know. Nine of ten types of a module are.
 //!
 //! Keys are those of the walk. Names are told by their offset in the base's strings, as
 //! [`strings`](crate::dwarf::strings) says them in every file behind that base.
 
 use kmill_btf::dedup::Index;
 use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
-use rustc_hash::FxHashMap;
 
 use crate::class::key::{Head, Key, StrKey};
-use crate::class::table::content;
+use crate::class::words::{ANCHOR, Words, content};
 use crate::dwarf::strings::{OF_BASE, SHORT};
 
 /// How deep types without a name may lie in each other.
 const DEPTH_MAX: u32 = 128;
 
-/// Types of a base by key.
-#[derive(Debug)]
+/// A type of a base, or a name that it has, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BaseClass(pub(crate) u32);
+
+/// How many types of a base there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Many {
+    #[default]
+    None,
+    One(TypeId),
+    Several,
+}
+
+impl Many {
+    fn add(&mut self, id: TypeId) {
+        *self = match self {
+            Many::None => Many::One(id),
+            Many::One(_) | Many::Several => Many::Several,
+        };
+    }
+}
+
+/// What a base has of a name, for one kind of structure, union or enumeration.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BaseName {
+    /// Definitions of that kind.
+    pub(crate) same: Many,
+    /// Declarations of that kind, of structures and unions.
+    pub(crate) forward: Many,
+    /// Whether there is anything else that may be taken for it: a union for a structure, an enumeration
+    /// that is only declared.
+    pub(crate) others: bool,
+}
+
+/// What a class is.
+#[derive(Clone, Copy, Debug)]
+enum Is {
+    /// Types that say this: the only one, or `void` for several, and for a declaration, which may be
+    /// more than it says.
+    Type(TypeId),
+    /// A name: its number among these.
+    Name(u32),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    is: Is,
+    /// The key of the name that this defines or declares; unset where there is none.
+    anchor: Key,
+    says: Says,
+    /// Where its words end.
+    end: u32,
+}
+
+/// What a class says of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Says {
+    Defined,
+    /// That there is a structure or union of that name.
+    Declared,
+    /// That there is an enumeration.
+    DeclaredEnum,
+}
+
+impl Says {
+    /// Of a kind of type, with so many entries.
+    pub(crate) fn of(kind: Kind, entries: usize) -> Says {
+        match kind {
+            Kind::Fwd => Says::Declared,
+            kind if kind.is_enum() && entries == 0 => Says::DeclaredEnum,
+            _ => Says::Defined,
+        }
+    }
+}
+
+/// Types and names of a base by key.
+#[derive(Debug, Default)]
 pub(crate) struct BaseKeys {
-    /// `void` for what several types say.
-    by_key: FxHashMap<Key, TypeId>,
+    /// Open addressing: the upper bits of a key, and below them a number plus one. The lower bits of the
+    /// key are where it lies, more or less.
+    slots: Vec<u64>,
+    entries: Vec<Entry>,
+    names: Vec<BaseName>,
+    words: Vec<u64>,
     /// What arrays are indexed with; those that are not, are not here.
     pub(crate) array_index: TypeId,
     /// Whether it has structures without a name of which no key is known.
-    keyless: bool,
+    pub(crate) keyless: bool,
 }
 
+/// Bits of a number in a slot.
+const NUMBER: u32 = 21;
+
 impl BaseKeys {
-    /// Of a base that has none itself.
+    /// Of a base that has none itself, and fewer types than any kernel's ten times over.
     pub(crate) fn new(index: &Index) -> Option<BaseKeys> {
         let btf: &Btf = index.base();
-        if btf.base().is_some() || btf.strings.bytes().len() as u64 >= OF_BASE {
+        // Each name may be of two kinds.
+        let most = btf.types.last().index() + 2 * index.names().count();
+        if btf.base().is_some()
+            || btf.strings.bytes().len() as u64 >= OF_BASE
+            || most >= 1 << (NUMBER - 1)
+        {
             return None;
         }
         let arrays = btf.types.iter().find(|(_, ty)| ty.kind() == Kind::Array);
         let array_index = arrays.map_or(TypeId::VOID, |(_, ty)| ty.array().index);
         let keys = vec![Key::UNSET; btf.types.last().index() + 1];
         let mut making = Making { btf, array_index, keys, entries: Vec::new() };
-        let (mut by_key, mut keyless) = (FxHashMap::default(), false);
-        by_key.reserve(making.keys.len());
+        let slots = vec![0; (most + most / 2 + 1).next_power_of_two()];
+        let mut known = BaseKeys { slots, array_index, ..BaseKeys::default() };
         for (id, ty) in btf.types.iter() {
-            let Some(own) = making.own(id, ty, 0) else {
-                keyless |= ty.kind().is_composite() && ty.name() == StrOff::EMPTY;
+            making.entries.clear();
+            let Some(([head, name, third], own)) = making.own(id, ty, 0) else {
+                known.keyless |= ty.kind().is_composite() && ty.name() == StrOff::EMPTY;
                 continue;
             };
-            by_key.entry(own).and_modify(|one| *one = TypeId::VOID).or_insert(id);
+            if let Some(other) = known.find(own) {
+                known.entries[other.0 as usize].is = Is::Type(TypeId::VOID);
+                continue;
+            }
+            let kind = ty.kind();
+            let anchor = anchor(ty, StrKey(name)).unwrap_or(Key::UNSET);
+            let is = Is::Type(if kind == Kind::Fwd { TypeId::VOID } else { id });
+            let says = Says::of(kind, ty.vlen());
+            known.words.extend([head, name, third]);
+            known.words.extend(making.entries.iter().flatten());
+            known.add(own, Entry { is, anchor, says, end: known.words.len() as u32 });
         }
-        Some(BaseKeys { by_key, array_index, keyless })
+        for (name, types) in index.names() {
+            known.add_name(&making, name, types);
+        }
+        known.words.shrink_to_fit();
+        Some(known)
     }
 
-    /// Whether the base has structures without a name that say this, however many, or may have.
-    pub(crate) fn may_have(&self, key: Key) -> bool {
-        self.keyless || self.by_key.contains_key(&key)
+    /// Adds a name, for every kind that it may be taken for.
+    fn add_name(&mut self, making: &Making<'_>, name: StrOff, types: &[(StrOff, TypeId)]) {
+        let Some(key) = making.name(name) else { return };
+        let types = || types.iter().filter_map(|(_, id)| Some((*id, making.btf.get(*id)?)));
+        let pairs = [[Kind::Struct, Kind::Union], [Kind::Enum, Kind::Enum64]];
+        for kind in pairs.into_iter().flatten() {
+            let is_enum = kind.is_enum();
+            let mut found = BaseName::default();
+            let mut any = false;
+            for (id, ty) in types().filter(|(_, ty)| ty.kind().is_enum() == is_enum) {
+                any = true;
+                match ty.kind() {
+                    of if of == kind && !(is_enum && ty.vlen() == 0) => found.same.add(id),
+                    Kind::Fwd if ty.flag() == (kind == Kind::Union) => found.forward.add(id),
+                    _ => found.others = true,
+                }
+            }
+            if any {
+                self.words.extend([ANCHOR, key.0, kind as u64]);
+                let end = self.words.len() as u32;
+                let is = Is::Name(self.names.len() as u32);
+                self.names.push(found);
+                let entry = Entry { is, anchor: Key::UNSET, says: Says::Defined, end };
+                self.add(Key::anchor(kind, key), entry);
+            }
+        }
     }
 
-    /// The one type of the base that a class says.
-    pub(crate) fn get(&self, key: Key) -> Option<TypeId> {
-        self.by_key.get(&key).copied().filter(|id| *id != TypeId::VOID)
+    fn add(&mut self, key: Key, entry: Entry) {
+        self.entries.push(entry);
+        let mask = self.slots.len() - 1;
+        let mut at = key.0 as usize & mask;
+        while self.slots[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.slots[at] = key.0 >> NUMBER << NUMBER | self.entries.len() as u64;
     }
+
+    /// The class of a key.
+    #[inline]
+    pub(crate) fn find(&self, key: Key) -> Option<BaseClass> {
+        let mask = self.slots.len() - 1;
+        let mut at = key.0 as usize & mask;
+        loop {
+            match self.slots[at] {
+                0 => return None,
+                slot if (slot ^ key.0) >> NUMBER == 0 => {
+                    let number = slot & ((1 << NUMBER) - 1);
+                    return Some(BaseClass(number as u32 - 1));
+                }
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    /// What a class says.
+    pub(crate) fn words(&self, class: BaseClass) -> Words<'_> {
+        let number = class.0 as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.entries[before].end);
+        Words(&self.words[start as usize..self.entries[number].end as usize])
+    }
+
+    /// The one type of the base that says this and can say nothing else.
+    pub(crate) fn id(&self, class: BaseClass) -> Option<TypeId> {
+        match self.entries[class.0 as usize].is {
+            Is::Type(id) if id != TypeId::VOID => Some(id),
+            Is::Type(_) | Is::Name(_) => None,
+        }
+    }
+
+    /// What the base has of a name.
+    pub(crate) fn name(&self, class: BaseClass) -> Option<BaseName> {
+        match self.entries[class.0 as usize].is {
+            Is::Name(number) => Some(self.names[number as usize]),
+            Is::Type(_) => None,
+        }
+    }
+
+    /// Whether a class is a name.
+    pub(crate) fn is_name(&self, class: BaseClass) -> bool {
+        matches!(self.entries[class.0 as usize].is, Is::Name(_))
+    }
+
+    /// The key of the name that a class defines or declares.
+    pub(crate) fn anchor(&self, class: BaseClass) -> Option<(Key, Says)> {
+        let Entry { anchor, says, .. } = self.entries[class.0 as usize];
+        (anchor != Key::UNSET).then_some((anchor, says))
+    }
+}
+
+/// The key of the name that a type defines or declares, where it has one.
+fn anchor(ty: Type<'_>, name: StrKey) -> Option<Key> {
+    let kind = match ty.kind() {
+        Kind::Fwd if ty.flag() => Kind::Union,
+        Kind::Fwd => Kind::Struct,
+        kind if (kind.is_composite() || kind.is_enum()) && name != StrKey::NONE => kind,
+        _ => return None,
+    };
+    Some(Key::anchor(kind, name))
 }
 
 /// Keys that are being found.
@@ -96,32 +287,30 @@ impl Making<'_> {
         }
         let ty = self.btf.get(id)?;
         let name = self.name(ty.name())?;
-        let anchor = match ty.kind() {
-            Kind::Fwd if ty.flag() => Some(Kind::Union),
-            Kind::Fwd => Some(Kind::Struct),
-            kind if (kind.is_composite() || kind.is_enum()) && name != StrKey::NONE => Some(kind),
-            _ => None,
-        };
-        let key = match anchor {
-            Some(kind) => Key::anchor(kind, name),
+        let key = match anchor(ty, name) {
+            Some(key) => key,
             None if depth >= DEPTH_MAX => return None,
             None => {
                 self.keys[id.index()] = Key(Key::MARK);
-                self.own(id, ty, depth)?
+                let start = self.entries.len();
+                let own = self.own(id, ty, depth);
+                self.entries.truncate(start);
+                own?.1
             }
         };
         self.keys[id.index()] = key;
         Some(key)
     }
 
-    /// The key of what a type says.
-    fn own(&mut self, id: TypeId, ty: Type<'_>, depth: u32) -> Option<Key> {
+    /// What a type says, and the key of that. Its entries are left behind those that there were.
+    fn own(&mut self, id: TypeId, ty: Type<'_>, depth: u32) -> Option<([u64; 3], Key)> {
         let start = self.entries.len();
-        let own = self
-            .words(id, ty, depth + 1)
-            .map(|[head, name, third]| content(head, name, third, &self.entries[start..]));
-        self.entries.truncate(start);
-        own
+        let words = self.words(id, ty, depth + 1);
+        if words.is_none() {
+            self.entries.truncate(start);
+        }
+        let [head, name, third] = words?;
+        Some(([head, name, third], content(head, name, third, &self.entries[start..])))
     }
 
     fn words(&mut self, id: TypeId, ty: Type<'_>, depth: u32) -> Option<[u64; 3]> {

@@ -50,12 +50,20 @@ pub(crate) fn encode(
 ) -> Result<Btf, NoClasses> {
     let features = &plan.options.features;
     let variables = variables::Sections::new(plan.image, plan.symbols, features);
-    let strings = phases.time("plan/strings", || plan.sections.unite_strings(pool));
+    let strings = phases.time("plan/strings", || {
+        let base = plan.options.base.as_ref().map(|index| index.base());
+        plan.sections.unite_strings(pool, base, session.histories())
+    });
     let names = phases.time("plan/names of functions", || match strings {
         Some(strings) => {
             FunctionNames::at(pool, plan.sections, strings.different(), &plan.functions)
         }
         None => FunctionNames::new(pool, &plan.sections.str, &plan.functions),
+    });
+    let keys = phases.time("plan/types of the base", || {
+        // Names are the base's by number only where somebody told so.
+        let told = plan.sections.says_base_strings() && plan.context.kabi_prefix.is_none();
+        session.base_keys(plan.options.base.as_deref().filter(|_| told)?)
     });
     let around = Around {
         sections: plan.sections,
@@ -64,6 +72,7 @@ pub(crate) fn encode(
         names: &names,
         variables: &variables,
         register_params: plan.context.register_params,
+        keys: keys.as_ref(),
     };
     let lanes =
         phases.time("map", || map(pool, plan, &around, session, &Behind::new(plan, release)))?;
@@ -87,11 +96,12 @@ fn merge(
     let index = plan.options.base.as_deref();
     let units = phases.time("merge/uncertain", || {
         let prefix = plan.context.kabi_prefix;
-        // Names are the base's by number only where somebody told so.
-        let told = plan.sections.says_base_strings() && prefix.is_none();
-        let keys = index.filter(|_| told).and_then(|index| session.base_keys(index));
         let verdict = index.map(|index| {
-            Beside::new(index, &merged, plan.sections, prefix).verdict(keys.as_deref())
+            let beside = Beside::new(index, &merged, plan.sections, prefix);
+            match around.keys {
+                Some(keys) => beside.verdict_by_key(keys),
+                None => beside.verdict(),
+            }
         });
         merged.mark_uncertain(verdict)
     });
@@ -153,7 +163,7 @@ fn map(
         limit,
         || (),
         |_, _| -> Read {
-            let mut lane = session.lane(plan.functions.all.len());
+            let mut lane = session.lane(plan.functions.all.len(), around.keys.cloned());
             let mut reader = session.reader();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -204,7 +214,8 @@ fn one(
             Err(Uncommon) => lane.forget(mark),
         }
     }
-    if let Some(unit) = load(plan, number, abbrevs)? {
+    let mut buffer = Vec::new();
+    if let Some(unit) = load(plan, number, abbrevs, &mut buffer)? {
         let size = header.encoding.address_size;
         from_unit::add(lane, number as u32, &unit, header.start, size, around)?;
     }
@@ -239,15 +250,17 @@ fn wanted<'c>(
     }
 }
 
-/// The tables of a unit, unless it is left out.
-fn load<'a>(
-    plan: &Plan<'a>,
+/// The tables of a unit, unless it is left out; `buffer` is for what it is read from.
+fn load<'p>(
+    plan: &'p Plan<'p>,
     number: usize,
     abbrevs: &mut Abbrevs,
-) -> Result<Option<Unit<'a>>, EncodeError> {
+    buffer: &'p mut Vec<u8>,
+) -> Result<Option<Unit<'p>>, EncodeError> {
     let header = &plan.headers[number];
+    let info = plan.sections.unit(header.start..header.end, buffer)?;
     let mut unit = Unit::default();
-    match load::unit(&plan.context, header, abbrevs, &mut unit, false)? {
+    match load::unit(&plan.context, info, header, abbrevs, &mut unit, false)? {
         UnitKind::LeftOut => Ok(None),
         UnitKind::Encoded => {
             let convention = plan.context.true_signature.as_ref();
@@ -326,7 +339,8 @@ impl Shared<'_, '_> {
                 return Ok(again);
             }
         }
-        match load(plan, number as usize, abbrevs)? {
+        let mut buffer = Vec::new();
+        match load(plan, number as usize, abbrevs, &mut buffer)? {
             Some(unit) => from_unit::again(number, &unit, header.start, self.around).map(Some),
             None => Ok(None),
         }

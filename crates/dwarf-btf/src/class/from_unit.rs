@@ -1,13 +1,17 @@
 //! From a unit's tables to classes: the general way, for units that the fast walk leaves.
 
+use std::sync::Arc;
+
 use kmill_btf::Kind;
 use kmill_btf::format::linkage;
 
+use crate::class::base_keys::BaseKeys;
 use crate::class::graph::{Again, FunctionNodes, Graph, Node};
 use crate::class::key::{Head, Key, StrKey};
 use crate::class::lane::{DeclTag, Lane, Variable};
 use crate::class::states::NewState;
-use crate::class::table::{Position, Seen, content};
+use crate::class::table::{Position, Seen};
+use crate::class::words::content;
 use crate::dwarf::sections::Sections;
 use crate::elf::functions::ElfFunctions;
 use crate::elf::names::FunctionNames;
@@ -46,6 +50,8 @@ pub(crate) struct Around<'c> {
     pub(crate) names: &'c FunctionNames,
     pub(crate) variables: &'c variables::Sections<'c>,
     pub(crate) register_params: usize,
+    /// Types of the base by key, where they are known.
+    pub(crate) keys: Option<&'c Arc<BaseKeys>>,
 }
 
 /// Keys of a unit's types.
@@ -89,7 +95,7 @@ impl<'u, 'a> Keys<'u, 'a> {
     }
 
     fn string(&self, text: Option<&[u8]>) -> StrKey {
-        StrKey::of(text, self.around.sections)
+        StrKey::of(text, self.around.sections, self.unit.info)
     }
 
     /// The name of a type; an empty one is none.

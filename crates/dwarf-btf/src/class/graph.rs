@@ -6,7 +6,8 @@ use kmill_btf::Kind;
 use rustc_hash::FxHashMap;
 
 use crate::class::key::Key;
-use crate::class::table::{Confusing, is_reference};
+use crate::class::table::Confusing;
+use crate::class::words::is_reference;
 
 /// An index of a type in its unit's graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -85,8 +85,9 @@ impl StrKey {
         Some((StrKey::debug_str(self.0 >> 33), StrKey::debug_str(self.0 >> 2 & ((1 << 31) - 1))))
     }
 
-    /// The key of a string that a section of `sections` holds.
-    pub(crate) fn of(text: Option<&[u8]>, sections: &Sections<'_>) -> StrKey {
+    /// The key of a string that a section of `sections` holds, or `info`, which is `.debug_info` as far as
+    /// it was read.
+    pub(crate) fn of(text: Option<&[u8]>, sections: &Sections<'_>, info: &[u8]) -> StrKey {
         let Some(text) = text else { return StrKey::NONE };
         // Where it lies tells which section it is of.
         if let Some(offset) = sections.in_str(text) {
@@ -97,7 +98,7 @@ impl StrKey {
                 text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
             );
         }
-        match (sections.in_info(text), within(&sections.line_str, text)) {
+        match (within(info, text), within(&sections.line_str, text)) {
             (Some(offset), _) => StrKey::in_debug_info(offset),
             (_, Some(offset)) => StrKey(offset << 3 | 4 | home::ELSEWHERE),
             _ => StrKey(!0),

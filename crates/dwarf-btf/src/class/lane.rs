@@ -1,5 +1,8 @@
 //! What one worker knows of the units that it has read.
 
+use std::sync::Arc;
+
+use crate::class::base_keys::BaseKeys;
 use crate::class::key::{Key, StrKey};
 use crate::class::states::States;
 use crate::class::table::{self, Position, Table};
@@ -47,9 +50,9 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Forgets everything but memory, for a file with that many functions.
-    pub(crate) fn begin_file(&mut self, functions: usize) {
-        self.table.clear();
+    /// Forgets everything but memory, for a file with that many functions behind that base.
+    pub(crate) fn begin_file(&mut self, functions: usize, base: Option<Arc<BaseKeys>>) {
+        self.table.clear(base);
         self.states.clear(functions);
         self.variables.clear();
         self.tags.clear();

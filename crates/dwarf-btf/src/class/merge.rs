@@ -10,10 +10,11 @@ use std::cell::OnceCell;
 use kmill_btf::{Kind, TypeId};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::class::base_keys::BaseKeys;
+use crate::class::base_keys::{BaseClass, BaseKeys, Says};
 use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
-use crate::class::table::{ANCHOR, Class, ClassId, Confusing, Position, Words};
+use crate::class::table::{Class, ClassId, Confusing, Position};
+use crate::class::words::{ANCHOR, Words};
 
 /// An index into the classes of all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,7 +36,9 @@ pub(crate) struct Global {
     class: ClassId,
     pub(crate) winner: Position,
     pub(crate) first: u32,
-    pub(crate) in_several: bool,
+    /// Whether several workers have it.
+    shared: bool,
+    is_anchor: bool,
     pub(crate) uncertain: bool,
     /// The type of a base that all its types are; `void` when that is not known.
     pub(crate) base: TypeId,
@@ -65,6 +68,8 @@ pub(crate) struct Merged<'l> {
     /// What each class refers to, one class behind another: where each one's end.
     targets: Vec<GlobalId>,
     ends: Vec<u32>,
+    /// Whether `targets` has those of types of the base.
+    complete: bool,
 }
 
 /// Two different types have one key, or strings were not merged: only the serial path is right.
@@ -82,6 +87,7 @@ impl<'l> Merged<'l> {
             named: Vec::new(),
             targets: Vec::new(),
             ends: Vec::new(),
+            complete: false,
         };
         if lanes.len() > 1 {
             merged.by_key.reserve(most);
@@ -99,14 +105,20 @@ impl<'l> Merged<'l> {
     }
 
     fn add(&mut self, lane: u32, id: ClassId, class: &Class) -> Result<GlobalId, Collision> {
+        let table = &self.lanes[lane as usize].table;
+        let (is_anchor, base) = match table.in_base(class) {
+            Some((base, class)) => (base.is_name(class), base.id(class)),
+            None => (table.words(class).0[0] == ANCHOR, None),
+        };
         let new = Global {
             lane,
             class: id,
             winner: class.winner,
             first: class.first,
-            in_several: self.lanes[lane as usize].table.in_several(class),
+            shared: false,
+            is_anchor,
             uncertain: false,
-            base: TypeId::VOID,
+            base: base.unwrap_or(TypeId::VOID),
         };
         let next = GlobalId(self.all.len() as u32);
         // Of one worker, each has its own.
@@ -120,27 +132,59 @@ impl<'l> Merged<'l> {
             return Ok(found);
         }
         let old = self.all[found.index()];
-        if self.words(found).0 != self.lanes[lane as usize].table.words(class).0 {
+        if self.words(found).0 != table.words(class).0 {
             return Err(Collision);
         }
         let earlier = if new.winner < old.winner { new } else { old };
-        self.all[found.index()] = Global { in_several: true, ..earlier };
+        self.all[found.index()] = Global { shared: true, ..earlier };
         Ok(found)
     }
 
-    /// Finds what each class refers to.
+    /// Finds what each class refers to, but for those that are types of the base: few ask for them.
     fn resolve(&mut self) {
         self.ends.reserve(self.all.len());
         for id in (0..self.all.len() as u32).map(GlobalId) {
-            let Global { lane, class, .. } = self.all[id.index()];
-            let local = &self.local[lane as usize];
-            let targets = self.lanes[lane as usize].table.targets(class).iter();
-            self.targets.extend(targets.map(|class| match *class {
-                ClassId::VOID => GlobalId::VOID,
-                class => local[class.index()],
-            }));
+            let Global { lane, class, base, .. } = self.all[id.index()];
+            let table = &self.lanes[lane as usize].table;
+            if table.in_base(table.get(class)).is_none() {
+                let local = &self.local[lane as usize];
+                let targets = table.targets(class).iter();
+                self.targets.extend(targets.map(|class| match *class {
+                    ClassId::VOID => GlobalId::VOID,
+                    class => local[class.index()],
+                }));
+            } else if base == TypeId::VOID {
+                let targets = self.targets_by_key(id);
+                self.targets.extend(targets);
+            }
             self.ends.push(self.targets.len() as u32);
         }
+    }
+
+    /// Finds what every class refers to.
+    fn resolve_all(&mut self) {
+        if self.complete {
+            return;
+        }
+        let (mut targets, mut ends) = (Vec::new(), Vec::with_capacity(self.all.len()));
+        for id in (0..self.all.len() as u32).map(GlobalId) {
+            match self.all[id.index()].base {
+                TypeId::VOID => targets.extend_from_slice(self.targets(id)),
+                _ => targets.extend(self.targets_by_key(id)),
+            }
+            ends.push(targets.len() as u32);
+        }
+        (self.targets, self.ends, self.complete) = (targets, ends, true);
+    }
+
+    /// What a class refers to, by its words.
+    pub(crate) fn targets_by_key(&self, id: GlobalId) -> Vec<GlobalId> {
+        let mut targets = Vec::new();
+        if !self.is_anchor(id) {
+            let find = |key| self.find(key).unwrap_or(GlobalId::VOID);
+            self.words(id).for_each_key(|key| targets.push(find(key)));
+        }
+        targets
     }
 
     /// The classes of a lane.
@@ -153,7 +197,8 @@ impl<'l> Merged<'l> {
         self.all.get(id.index()).is_some_and(|global| global.uncertain)
     }
 
-    /// What a class refers to, in the order of its words.
+    /// What a class refers to, in the order of its words: nothing, where it is a type of the base and
+    /// nobody asked for those.
     pub(crate) fn targets(&self, id: GlobalId) -> &[GlobalId] {
         let start = id.index().checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.targets[start as usize..self.ends[id.index()] as usize]
@@ -173,7 +218,26 @@ impl<'l> Merged<'l> {
     }
 
     pub(crate) fn is_anchor(&self, id: GlobalId) -> bool {
-        self.words(id).0[0] == ANCHOR
+        self.all[id.index()].is_anchor
+    }
+
+    /// Every name.
+    pub(crate) fn anchors(&self) -> impl Iterator<Item = GlobalId> + use<'l, '_> {
+        (0..).map(GlobalId).zip(&self.all).filter(|(_, global)| global.is_anchor).map(|(id, _)| id)
+    }
+
+    /// Whether more than one unit has a class.
+    fn in_several(&self, id: GlobalId) -> bool {
+        let global = &self.all[id.index()];
+        let table = &self.lanes[global.lane as usize].table;
+        global.shared || table.in_several(table.get(global.class))
+    }
+
+    /// What is known of the base, with the class of it that a class is.
+    pub(crate) fn in_base(&self, id: GlobalId) -> Option<(&'l BaseKeys, BaseClass)> {
+        let global = &self.all[id.index()];
+        let table = &self.lanes[global.lane as usize].table;
+        table.in_base(table.get(global.class))
     }
 
     pub(crate) fn named(&self, anchor: GlobalId) -> Named {
@@ -182,30 +246,47 @@ impl<'l> Merged<'l> {
 
     /// The anchor of a class that has one.
     pub(crate) fn anchor_of(&self, id: GlobalId) -> Option<GlobalId> {
-        let words = self.words(id);
-        if self.is_anchor(id) || words.name() == StrKey::NONE {
+        self.anchored(id).map(|(anchor, _)| anchor)
+    }
+
+    /// The same, and what the class says of that name.
+    fn anchored(&self, id: GlobalId) -> Option<(GlobalId, Says)> {
+        if self.is_anchor(id) {
             return None;
         }
+        if let Some((base, class)) = self.in_base(id) {
+            let (anchor, says) = base.anchor(class)?;
+            return Some((self.find(anchor)?, says));
+        }
+        let words = self.words(id);
         let kind = match words.kind() {
             Kind::Fwd if words.head().info().flag() => Kind::Union,
             Kind::Fwd => Kind::Struct,
             kind if kind.is_composite() || kind.is_enum() => kind,
             _ => return None,
         };
-        self.find(Key::anchor(kind, words.name()))
+        if words.name() == StrKey::NONE {
+            return None;
+        }
+        let anchor = self.find(Key::anchor(kind, words.name()))?;
+        Some((anchor, Says::of(words.kind(), words.entries().len())))
     }
 
     fn names(&mut self) -> Result<(), Collision> {
         self.named = vec![Named::default(); self.all.len()];
+        let mut enums: Vec<GlobalId> = Vec::new();
         for id in (0..self.all.len() as u32).map(GlobalId) {
-            let Some(anchor) = self.anchor_of(id) else { continue };
-            let words = self.words(id);
-            let declares =
-                words.kind() == Kind::Fwd || (words.kind().is_enum() && words.entries().len() == 0);
+            let Some((anchor, says)) = self.anchored(id) else { continue };
+            if says == Says::DeclaredEnum {
+                enums.push(anchor);
+            }
             let winner = self.all[id.index()].winner;
             let all = &self.all;
             let named = &mut self.named[anchor.index()];
-            let place = if declares { &mut named.forward } else { &mut named.definition };
+            let place = match says {
+                Says::Defined => &mut named.definition,
+                Says::Declared | Says::DeclaredEnum => &mut named.forward,
+            };
             match place {
                 None => *place = Some(id),
                 Some(other) => {
@@ -218,13 +299,10 @@ impl<'l> Merged<'l> {
         }
         // An enumeration that is only declared may be one of 32 bits or of 64, whichever it looks
         // like; to the comparison of prototypes it is what it looks like.
-        let mixed = (0..).map(GlobalId).zip(&self.named).any(|(anchor, named)| {
+        let mixed = enums.into_iter().any(|anchor| {
             let words = self.words(anchor);
-            named.forward.is_some()
-                && [(Kind::Enum, Kind::Enum64), (Kind::Enum64, Kind::Enum)].iter().any(|pair| {
-                    words.third() == pair.0 as u64
-                        && self.find(Key::anchor(pair.1, words.name())).is_some()
-                })
+            let other = if words.third() == Kind::Enum as u64 { Kind::Enum64 } else { Kind::Enum };
+            self.find(Key::anchor(other, words.name())).is_some()
         });
         if mixed { Err(Collision) } else { Ok(()) }
     }
@@ -232,27 +310,33 @@ impl<'l> Merged<'l> {
     /// Marks what is uncertain. Says in which units copies of it lie, or that it may be any.
     ///
     /// With a base, `verdict` is what that has to do with it.
-    pub(crate) fn mark_uncertain(&mut self, verdict: Option<Verdict<'_>>) -> Units {
-        // Most modules have nothing that is uncertain, and nobody has to know who refers to what.
-        let known = OnceCell::new();
-        let referrers = || known.get_or_init(|| Referrers::new(self));
+    pub(crate) fn mark_uncertain(&mut self, verdict: Option<Verdict>) -> Units {
         let mut units = Units::default();
         // A base may have two such members of its own, where it has the structures.
         let alone = verdict.is_none();
-        let Verdict { mut seeds, unlike, declared_too, keys } = verdict.unwrap_or_default();
+        let Verdict { mut seeds, unlike, declared_too, names } = verdict.unwrap_or_default();
         for (anchor, named) in (0..).map(GlobalId).zip(&self.named) {
             if named.several || (named.forward.is_some() && self.declared_both_ways(anchor, named))
             {
                 seeds.push(anchor);
             }
         }
+        let nothing = seeds.is_empty()
+            && unlike.is_empty()
+            && self.lanes.iter().all(|lane| lane.table.confusing.is_empty());
+        if !nothing {
+            self.resolve_all();
+        }
+        // Most modules have nothing that is uncertain, and nobody has to know who refers to what.
+        let known = OnceCell::new();
+        let referrers = || known.get_or_init(|| Referrers::new(self));
         let mut confusing: Vec<&Confusing> =
             self.lanes.iter().flat_map(|lane| &lane.table.confusing).collect();
         confusing.sort_unstable_by_key(|confusing| (confusing.key, confusing.unit));
         for copies in confusing.chunk_by(|a, b| a.key == b.key) {
             let Some(seed) = self.find(copies[0].key) else { continue };
-            let foreign = |known: &BaseNames<'_>| self.is_foreign(seed, known, referrers());
-            if (alone || keys.as_ref().is_some_and(foreign))
+            let foreign = |known: &BaseNames| self.is_foreign(seed, known, referrers());
+            if (alone || names.as_ref().is_some_and(foreign))
                 && self.is_harmless(seed, copies, referrers())
             {
                 continue;
@@ -263,7 +347,7 @@ impl<'l> Merged<'l> {
             for seed in std::iter::once(seed).chain(below) {
                 seeds.push(seed);
                 if !self.is_anchor(seed) {
-                    units.all |= self.all[seed.index()].in_several;
+                    units.all |= self.in_several(seed);
                     units.some.extend(copies.iter().map(|copy| copy.unit));
                 }
             }
@@ -281,8 +365,8 @@ impl<'l> Merged<'l> {
         for id in &uncertain {
             self.all[id.index()].uncertain = true;
         }
-        if let Some(keys) = keys {
-            self.place_in_base(keys, &unlike, uncertain.is_empty());
+        if let Some(names) = names {
+            self.place_in_base(&names, &unlike, &uncertain);
         }
         if uncertain.is_empty() {
             return units;
@@ -302,39 +386,29 @@ impl<'l> Merged<'l> {
         units
     }
 
-    /// Finds the types of a base that classes are: those that are certain, and lead to no name that the
-    /// base has otherwise.
+    /// Takes classes for the types of a base that they are: those that are certain, and lead to no name
+    /// that the base has otherwise. Others were taken for them so far.
     ///
     /// Declarations stay where they are unless all is certain. That of a structure which the base
     /// defines has a place in libbpf's table until it is resolved; the table grows by it, and which of
     /// several candidates is met first depends on when the table grew.
-    fn place_in_base(&mut self, keys: BaseNames<'_>, unlike: &[GlobalId], certain: bool) {
-        let mut like = vec![true; self.all.len()];
-        unlike.iter().for_each(|id| like[id.index()] = false);
-        for id in (0..self.all.len() as u32).map(GlobalId) {
-            if !like[id.index()] || self.all[id.index()].uncertain || self.is_anchor(id) {
-                continue;
+    fn place_in_base(&mut self, names: &BaseNames, unlike: &[GlobalId], uncertain: &[GlobalId]) {
+        if uncertain.is_empty() {
+            for &(declaration, id) in &names.declared {
+                self.all[declaration.index()].base = id;
             }
-            let words = self.words(id);
-            let found = match words.kind() {
-                Kind::Fwd => keys.declared.get(&id).copied().filter(|_| certain),
-                _ => keys.keys.get(self.key(id)),
-            };
-            self.all[id.index()].base = found.unwrap_or(TypeId::VOID);
+        }
+        for id in unlike.iter().chain(uncertain) {
+            self.all[id.index()].base = TypeId::VOID;
         }
         // Arrays are indexed with what ours are, or none of them is the same.
         let int = self.lanes.iter().filter_map(|lane| lane.int).min_by_key(|int| int.0);
         let index = int.and_then(|int| self.find(int.1)).map(|id| self.all[id.index()].base);
         let any = self.lanes.iter().any(|lane| lane.array.is_some());
-        if any && index != Some(keys.keys.array_index) {
+        if any && index != Some(names.array_index) {
+            self.resolve_all();
             self.all.iter_mut().for_each(|global| global.base = TypeId::VOID);
         }
-    }
-
-    /// The key of a class.
-    pub(crate) fn key(&self, id: GlobalId) -> Key {
-        let global = &self.all[id.index()];
-        self.lanes[global.lane as usize].table.get(global.class).key
     }
 
     /// Whether copies of a type within units cannot lead to a contradiction.
@@ -346,7 +420,7 @@ impl<'l> Merged<'l> {
         if self.is_anchor(seed) || !copies.iter().all(|copy| copy.separate) {
             return false;
         }
-        if !self.all[seed.index()].in_several {
+        if !self.in_several(seed) {
             return true;
         }
         let Some(uses) = self.uses(seed, referrers) else { return false };
@@ -379,12 +453,12 @@ impl<'l> Merged<'l> {
 
     /// Whether in no unit two members lead to a type that are of structures which the base has too: then
     /// no walk through types of the base meets two copies.
-    fn is_foreign(&self, seed: GlobalId, base: &BaseNames<'_>, referrers: &Referrers) -> bool {
+    fn is_foreign(&self, seed: GlobalId, base: &BaseNames, referrers: &Referrers) -> bool {
         let uses = if self.is_anchor(seed) { None } else { self.uses(seed, referrers) };
         let Some(mut uses) = uses else { return false };
         uses.retain(|id, _| match self.is_anchor(*id) {
             true => base.known.contains(id),
-            false => base.keys.may_have(self.key(*id)),
+            false => base.keyless || self.in_base(*id).is_some(),
         });
         self.each_unit(&uses, |_, uses| uses <= 1)
     }
@@ -428,7 +502,7 @@ impl<'l> Merged<'l> {
 
 /// What a base has to do with the classes of some units.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict<'k> {
+pub(crate) struct Verdict {
     /// Names that it makes uncertain.
     pub(crate) seeds: Vec<GlobalId>,
     /// Names that it knows, and not, or not clearly, as what the units say.
@@ -436,18 +510,21 @@ pub(crate) struct Verdict<'k> {
     /// Names that units declare and define, and the base defines: where ours leads to something unlike,
     /// there are two, and what is only declared stays so.
     pub(crate) declared_too: Vec<GlobalId>,
-    /// Where classes are looked for.
-    pub(crate) keys: Option<BaseNames<'k>>,
+    /// Where classes of the base are known by key.
+    pub(crate) names: Option<BaseNames>,
 }
 
-/// What classes are in a base.
-#[derive(Debug)]
-pub(crate) struct BaseNames<'k> {
-    pub(crate) keys: &'k BaseKeys,
+/// What names are in a base whose classes are known by key.
+#[derive(Debug, Default)]
+pub(crate) struct BaseNames {
     /// Names that the base has too.
     pub(crate) known: FxHashSet<GlobalId>,
     /// What declarations are there.
-    pub(crate) declared: FxHashMap<GlobalId, TypeId>,
+    pub(crate) declared: Vec<(GlobalId, TypeId)>,
+    /// What arrays of the base are indexed with.
+    pub(crate) array_index: TypeId,
+    /// Whether the base has structures without a name of which no key is known.
+    pub(crate) keyless: bool,
 }
 
 /// Units that have types which are uncertain.

@@ -7,11 +7,12 @@
 //! encode       the four phases; behind lets go of what they have read
 //! from_unit    the general way from a unit to classes; the fast one is crate::walk
 //! lane         what a worker knows: a table of types, states of functions, variables
-//! table        classes by key, with where each was first; index finds them
+//! table        classes by key, with where each was first; index finds them; words are what they say
 //! key          what a type says, in 62 bits
 //! graph        one unit's types and who refers to whom
 //! states       functions as units say them, in keys
-//! base         what a base makes uncertain, and what is the base's; base_keys its types by key
+//! base         what a base makes uncertain; standing the same, and what is the base's, where base_keys
+//!              knows its types by key
 //! merge        the workers' classes as one list, and which of them are not certain
 //! reader       what reads units
 //! reduce       the types that must go through deduplication, in order
@@ -31,5 +32,7 @@ pub(crate) mod lane;
 pub(crate) mod merge;
 pub(crate) mod reader;
 pub(crate) mod reduce;
+pub(crate) mod standing;
 pub(crate) mod states;
 pub(crate) mod table;
+pub(crate) mod words;

@@ -12,7 +12,8 @@ use crate::class::graph::{Again, Node};
 use crate::class::key::{Head, Key, StrKey};
 use crate::class::lane::{Lane, Variable};
 use crate::class::merge::{Collision, GlobalId, Merged};
-use crate::class::table::{Position, Words};
+use crate::class::table::Position;
+use crate::class::words::Words;
 use crate::dwarf::sections::Sections;
 use crate::signature::facts::joined;
 

@@ -3,10 +3,14 @@
 //! Units come in ascending order, so that the first place is the smallest one and an entry never
 //! changes, but for what a unit itself says twice.
 
+use std::sync::Arc;
+
 use kmill_btf::Kind;
 
+use crate::class::base_keys::{BaseClass, BaseKeys};
 use crate::class::index::{Index, Touch};
-use crate::class::key::{Hasher, Head, Key, StrKey};
+use crate::class::key::{Key, StrKey};
+use crate::class::words::{ANCHOR, ENTRY, HEAD, Words, is_reference};
 
 /// An index of a class in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,61 +44,15 @@ pub(crate) struct Class {
     pub(crate) first: u32,
     /// The stamp of the last unit that has it twice.
     twice_in: u32,
+    /// Where its words are; one of the base, whose number this is, has none here.
     start: u32,
     len: u32,
 }
 
-/// One class as it was said.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Words<'t>(pub(crate) &'t [u64]);
-
-/// Words of the head: kind and flag; name; size or what it refers to.
-const HEAD: usize = 3;
-/// Words of an entry: name; type or value; offset.
-const ENTRY: usize = 3;
-
-impl<'t> Words<'t> {
-    pub(crate) fn head(self) -> Head {
-        Head(self.0[0] as u32)
-    }
-
-    pub(crate) fn kind(self) -> Kind {
-        self.head().kind()
-    }
-
-    pub(crate) fn name(self) -> StrKey {
-        StrKey(self.0[1])
-    }
-
-    /// Size in bytes, an integer's encoding on top, or the key of what it refers to.
-    pub(crate) fn third(self) -> u64 {
-        self.0[2]
-    }
-
-    pub(crate) fn target(self) -> Key {
-        Key(self.0[2])
-    }
-
-    /// Name, key or value, and offset or length.
-    pub(crate) fn entries(self) -> impl ExactSizeIterator<Item = (StrKey, u64, u64)> + 't {
-        self.0[HEAD..].chunks_exact(ENTRY).map(|entry| (StrKey(entry[0]), entry[1], entry[2]))
-    }
-
-    /// Every key that it refers to.
-    pub(crate) fn for_each_key(self, mut see: impl FnMut(Key)) {
-        let kind = self.kind();
-        if kind.has_target() || kind == Kind::Array {
-            see(self.target());
-        }
-        if kind.is_composite() || kind == Kind::FuncProto {
-            self.entries().for_each(|(_, key, _)| see(Key(key)));
-        }
-    }
-
-    /// Every name in it, in the order in which they come into the blob.
-    pub(crate) fn for_each_name(self, mut see: impl FnMut(StrKey)) {
-        see(self.name());
-        self.entries().for_each(|(name, _, _)| see(name));
+impl Class {
+    /// The class of the base that it is.
+    fn of_base(&self) -> Option<BaseClass> {
+        (self.len == 0).then_some(BaseClass(self.start))
     }
 }
 
@@ -147,6 +105,8 @@ pub(crate) enum Seen {
 /// The classes of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
+    /// What is known of the base, if it is.
+    base: Option<Arc<BaseKeys>>,
     index: Index,
     classes: Vec<Class>,
     words: Vec<u64>,
@@ -167,8 +127,9 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Forgets everything but memory.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets everything but memory, for a file behind that base.
+    pub(crate) fn clear(&mut self, base: Option<Arc<BaseKeys>>) {
+        self.base = base;
         self.index.clear();
         self.classes.clear();
         self.words.clear();
@@ -186,8 +147,16 @@ impl Table {
         &self.classes
     }
 
+    /// What is known of the base, with the class of it that a class is.
+    pub(crate) fn in_base(&self, class: &Class) -> Option<(&BaseKeys, BaseClass)> {
+        Some((self.base.as_deref()?, class.of_base()?))
+    }
+
     pub(crate) fn words(&self, class: &Class) -> Words<'_> {
-        Words(&self.words[class.start as usize..(class.start + class.len) as usize])
+        match self.in_base(class) {
+            Some((base, class)) => base.words(class),
+            None => Words(&self.words[class.start as usize..(class.start + class.len) as usize]),
+        }
     }
 
     /// A class, when there is one of that key.
@@ -201,8 +170,9 @@ impl Table {
         let mut ends = std::mem::take(&mut self.target_ends);
         targets.reserve(self.classes.len() * 4);
         ends.extend(self.classes.iter().map(|class| {
-            let words = self.words(class);
-            if words.0[0] != ANCHOR {
+            // Of the base's, few will ever be asked for.
+            let own = class.of_base().is_none().then(|| self.words(class));
+            if let Some(words) = own.filter(|words| words.0[0] != ANCHOR) {
                 words.for_each_key(|key| targets.push(self.find(key).unwrap_or(ClassId::VOID)));
             }
             targets.len() as u32
@@ -210,7 +180,7 @@ impl Table {
         (self.targets, self.target_ends) = (targets, ends);
     }
 
-    /// What a class refers to, in the order of its words.
+    /// What a class that is not the base's refers to, in the order of its words.
     pub(crate) fn targets(&self, id: ClassId) -> &[ClassId] {
         let start = id.index().checked_sub(1).map_or(0, |before| self.target_ends[before]);
         &self.targets[start as usize..self.target_ends[id.index()] as usize]
@@ -236,7 +206,7 @@ impl Table {
     #[inline(always)]
     pub(crate) fn touch(&mut self, key: Key, order: u32) -> Seen {
         match self.index.touch(key, self.stamp) {
-            Touch::Never => Seen::Never,
+            Touch::Never => self.never(key, order),
             Touch::First(_) => Seen::Before,
             Touch::Again(slot) => {
                 let class = self.index.class(slot);
@@ -246,15 +216,27 @@ impl Table {
         }
     }
 
+    /// What the base has, nobody has to say.
+    #[inline(never)]
+    fn never(&mut self, key: Key, order: u32) -> Seen {
+        match self.base.as_ref().and_then(|base| base.find(key)) {
+            Some(class) => {
+                self.push(key, order, class.0, 0);
+                Seen::Before
+            }
+            None => Seen::Never,
+        }
+    }
+
     #[cold]
     fn again(&mut self, class: u32, order: u32) {
+        let kind = self.words(&self.classes[class as usize]).kind();
         let entry = &mut self.classes[class as usize];
         entry.twice_in = self.stamp;
         self.twice.push(ClassId(class));
         if entry.winner.unit == self.unit {
             entry.first = entry.first.min(order);
             // What only refers has the winner of a depth-first walk; all others the first.
-            let kind = Head(self.words[entry.start as usize] as u32).kind();
             if !is_reference(kind) {
                 entry.winner.order = entry.winner.order.min(order);
             }
@@ -269,21 +251,18 @@ impl Table {
         head: [u64; HEAD],
         entries: impl IntoIterator<Item = [u64; ENTRY]>,
     ) {
-        let class = self.classes.len() as u32;
-        self.index.insert(key, class, self.stamp);
         let start = self.words.len() as u32;
         self.words.extend_from_slice(&head);
         for entry in entries {
             self.words.extend_from_slice(&entry);
         }
-        self.classes.push(Class {
-            key,
-            winner: Position { unit: self.unit, order },
-            first: order,
-            twice_in: 0,
-            start,
-            len: self.words.len() as u32 - start,
-        });
+        self.push(key, order, start, self.words.len() as u32 - start);
+    }
+
+    fn push(&mut self, key: Key, order: u32, start: u32, len: u32) {
+        self.index.insert(key, self.classes.len() as u32, self.stamp);
+        let winner = Position { unit: self.unit, order };
+        self.classes.push(Class { key, winner, first: order, twice_in: 0, start, len });
     }
 
     /// Notes an anchor: its definition or declaration is an entry of this unit.
@@ -291,7 +270,9 @@ impl Table {
         let key = Key::anchor(kind, name);
         let class = match self.index.touch(key, self.stamp) {
             Touch::Never => {
-                self.insert(key, order, [ANCHOR, name.0, kind as u64], []);
+                if self.never(key, order) == Seen::Never {
+                    self.insert(key, order, [ANCHOR, name.0, kind as u64], []);
+                }
                 self.classes.len() as u32 - 1
             }
             Touch::First(slot) => self.index.class(slot),
@@ -379,9 +360,6 @@ impl Table {
     }
 }
 
-/// The head of an anchor, which is no type.
-pub(crate) const ANCHOR: u64 = u64::MAX;
-
 /// Kinds that libbpf tells apart when copies are in question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
@@ -407,26 +385,4 @@ impl Shape {
             _ => Shape::Other,
         }
     }
-}
-
-/// Whether a type does nothing but refer to others: libbpf looks at these last, and at what they
-/// refer to first.
-pub(crate) fn is_reference(kind: Kind) -> bool {
-    kind.has_target() || kind == Kind::Array
-}
-
-/// Key of a type that has no entries.
-pub(crate) fn key_of(head: Head, name: StrKey, third: u64) -> Key {
-    Hasher::new(head, name, third).plain()
-}
-
-/// Key of a type by its words.
-pub(crate) fn content(head: u64, name: u64, third: u64, entries: &[[u64; 3]]) -> Key {
-    let head = Head(head as u32);
-    if entries.is_empty() {
-        return key_of(head, StrKey(name), third);
-    }
-    let mut hasher = Hasher::new(head, StrKey(name), third);
-    entries.iter().for_each(|&[name, value, more]| hasher.entry(StrKey(name), value, more));
-    hasher.key()
 }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use kmill_btf::Endian;
 use kmill_btf::StrOff;
 use kmill_btf::strings::Strings;
+use kmill_btf::{Btf, Endian};
 use padata::Pool;
 
-use crate::dwarf::strings::{Canonical, OF_BASE, SHORT};
+use crate::dwarf::strings::{Canonical, Histories, OF_BASE, SHORT};
 use crate::elf::image::Image;
 use crate::elf::relocate::{self, Relocations, Target, Unrelocated};
 use crate::error::EncodeError;
@@ -100,9 +100,17 @@ impl<'a> Sections<'a> {
 
     /// Finds which strings of a relocatable file are equal, for each unit has its own. Units that are
     /// read before this may say others than those behind.
-    pub(crate) fn unite_strings(&self, pool: &Pool) -> Option<&Canonical> {
+    /// `base` is that of the strings.
+    pub(crate) fn unite_strings(
+        &self,
+        pool: &Pool,
+        base: Option<&Arc<Btf>>,
+        histories: &Histories,
+    ) -> Option<&Canonical> {
         let moved = self.moved.as_ref()?;
-        moved.strings.get_or_init(|| Canonical::new(pool, &self.str, self.base)).as_ref()
+        let base = base.filter(|_| self.base.is_some());
+        let find = || Canonical::new(pool, &self.str, base, histories);
+        moved.strings.get_or_init(find).as_ref()
     }
 
     /// Where a file cannot have a string: what it says is not taken for the base's.
@@ -180,13 +188,20 @@ impl<'a> Sections<'a> {
         }
     }
 
-    /// Offset in `.debug_info` of a text that lies there.
-    pub(crate) fn in_info(&self, text: &[u8]) -> Option<u64> {
-        let whole = self.moved.as_ref().and_then(|moved| moved.whole.get());
-        match whole {
-            Some(Ok(bytes)) => within(bytes, text).or_else(|| within(&self.info, text)),
-            _ => within(&self.info, text),
+    /// `.debug_info` with one unit as it is read; others are not there. `buffer` holds it where that is
+    /// not the section itself.
+    pub(crate) fn unit<'b>(
+        &'b self,
+        unit: Range<usize>,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], EncodeError> {
+        if self.moved.is_none() {
+            return Ok(&self.info);
         }
+        // Offsets count from the start of the section. What is never touched takes no memory.
+        *buffer = vec![0; unit.start];
+        self.copy(unit, buffer)?;
+        Ok(buffer)
     }
 }
 

@@ -38,12 +38,13 @@ pub(crate) fn encode(plan: &Plan<'_>, btf: Btf, merged: bool) -> Result<Btf, Enc
         }
         Ok(())
     };
+    let info = plan.sections.info()?;
     let mut abbrevs = Abbrevs::default();
     let mut together = Unit::default();
     for header in headers {
         abbrevs.read(plan.sections, header.abbrev)?;
         let mut unit = if merged { std::mem::take(&mut together) } else { Unit::default() };
-        let kind = load::unit(context, header, &abbrevs, &mut unit, merged)?;
+        let kind = load::unit(context, info, header, &abbrevs, &mut unit, merged)?;
         match kind {
             _ if merged => together = unit,
             UnitKind::LeftOut => {}

@@ -70,17 +70,18 @@ enum Scope {
     Prototype,
 }
 
-/// Appends the entries of a unit to `unit`. In `merged` ones, other kinds of units count too.
+/// Appends the entries of a unit of `info` to `unit`. In `merged` ones, other kinds of units count too.
 pub(crate) fn unit<'a>(
     context: &Context<'a>,
+    info: &'a [u8],
     header: &UnitHeader,
     abbrevs: &Abbrevs,
     unit: &mut Unit<'a>,
     merged: bool,
 ) -> Result<UnitKind, EncodeError> {
-    let sections = context.sections;
-    let data = sections.info()?.get(..header.end).unwrap_or_default();
-    let cursor = Cursor::new(data, header.entries, sections.endian);
+    unit.info = info;
+    let data = info.get(..header.end).unwrap_or_default();
+    let cursor = Cursor::new(data, header.entries, context.sections.endian);
     let mut loader =
         Loader { context, header, abbrevs, cursor, bases: Bases::default(), unit, depth: 0 };
     loader.unit(merged)

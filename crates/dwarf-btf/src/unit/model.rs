@@ -158,6 +158,8 @@ pub(crate) enum Entry {
 /// A unit, or all of them together when they refer to each other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unit<'a> {
+    /// What it was read from: `.debug_info`, as far as it is there.
+    pub(crate) info: &'a [u8],
     pub(crate) types: Vec<UnitType<'a>>,
     pub(crate) members: Vec<Member<'a>>,
     pub(crate) enumerators: Vec<Enumerator<'a>>,

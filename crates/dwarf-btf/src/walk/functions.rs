@@ -11,7 +11,7 @@ use crate::class::graph::{FunctionNodes, Graph, Node};
 use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::states::NewState;
-use crate::class::table::ANCHOR;
+use crate::class::words::ANCHOR;
 use crate::dwarf::abbrev::Abbrevs;
 use crate::dwarf::attrs::{Attrs, Bases};
 use crate::dwarf::constants::form;

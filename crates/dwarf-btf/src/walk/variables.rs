@@ -74,7 +74,7 @@ fn name(text: Option<&[u8]>, start: usize, around: &Around<'_>) -> StrKey {
     let inside = text.filter(|text| text.len() > StrKey::INLINE_MAX);
     match inside.and_then(|text| within(around.unit, text)) {
         Some(offset) => StrKey::in_debug_info(start as u64 + offset),
-        None => StrKey::of(text, around.sections),
+        None => StrKey::of(text, around.sections, &[]),
     }
 }
 

@@ -125,6 +125,11 @@ impl Index {
         these.map(|entry| entry.1)
     }
 
+    /// Every such name, with itself and each of its types in order.
+    pub fn names(&self) -> impl Iterator<Item = (StrOff, &[(StrOff, TypeId)])> {
+        self.named.chunk_by(|a, b| a.0 == b.0).map(|types| (types[0].0, types))
+    }
+
     /// The structures and unions of that name: which, when there is only one.
     fn composite(&self, name: StrOff) -> Composite {
         if name == StrOff::EMPTY {

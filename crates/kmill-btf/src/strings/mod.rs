@@ -3,10 +3,9 @@
 //! The order is the order in which they were first added, as libbpf's `btf__add_str` keeps it; a
 //! split blob's offsets go on behind its base's.
 
-use std::hash::BuildHasher;
+mod offsets;
 
-use hashbrown::HashTable;
-use rustc_hash::FxBuildHasher;
+pub use offsets::{Hash, Offsets};
 
 use crate::types::StrOff;
 
@@ -15,7 +14,7 @@ use crate::types::StrOff;
 pub struct Strings {
     bytes: Vec<u8>,
     /// Offsets into `bytes` of those that are found by content.
-    table: HashTable<u32>,
+    table: Offsets,
     /// Length of the base's strings.
     base: u32,
 }
@@ -29,12 +28,12 @@ impl Default for Strings {
 impl Strings {
     /// Only the empty string, at offset 0.
     pub fn new() -> Strings {
-        Strings { bytes: vec![0], table: HashTable::new(), base: 0 }
+        Strings { bytes: vec![0], table: Offsets::default(), base: 0 }
     }
 
     /// None: the strings of a split blob, behind `base` bytes of its base's.
     pub fn behind(base: u32) -> Strings {
-        Strings { bytes: Vec::new(), table: HashTable::new(), base }
+        Strings { bytes: Vec::new(), table: Offsets::default(), base }
     }
 
     /// Length of the base's strings: the offset of our first.
@@ -58,7 +57,13 @@ impl Strings {
         if text.is_empty() && self.base == 0 {
             return Some(StrOff::EMPTY);
         }
-        let found = self.table.find(hash(text), |at| same(&self.bytes, *at, text))?;
+        let found = self.table.find(Hash::of(text), &self.bytes, text)?;
+        Some(StrOff(self.base + found))
+    }
+
+    /// The same for one that is not empty, by its hash.
+    pub fn find_hashed(&self, hash: Hash, text: &[u8]) -> Option<StrOff> {
+        let found = self.table.find(hash, &self.bytes, text)?;
         Some(StrOff(self.base + found))
     }
 
@@ -69,16 +74,12 @@ impl Strings {
             return StrOff::EMPTY;
         }
         let Strings { bytes, table, base } = self;
-        let entry = table.entry(
-            hash(text),
-            |at| same(bytes, *at, text),
-            |at| hash(&bytes[*at as usize..][..length(bytes, *at)]),
-        );
-        if let hashbrown::hash_table::Entry::Occupied(entry) = entry {
-            return StrOff(*base + entry.get());
+        let hash = Hash::of(text);
+        if let Some(found) = table.find(hash, bytes, text) {
+            return StrOff(*base + found);
         }
         let at = bytes.len() as u32;
-        entry.insert(at);
+        table.insert(hash, at);
         bytes.extend_from_slice(text);
         bytes.push(0);
         StrOff(*base + at)
@@ -86,40 +87,22 @@ impl Strings {
 
     /// Strings as somebody else wrote them, found by content too: the first of equal ones.
     pub fn from_bytes(bytes: Vec<u8>, base: u32) -> Strings {
-        // Known beforehand: a table that grows looks at every string anew.
+        // Known beforehand: a table that grows moves every entry.
         let count = memchr::memchr_iter(0, &bytes).count();
-        let mut strings = Strings { bytes, table: HashTable::with_capacity(count), base };
+        let mut strings = Strings { bytes, table: Offsets::with_capacity(count), base };
         let Strings { bytes, table, .. } = &mut strings;
         let mut at = 0;
         while at < bytes.len() {
-            let len = length(bytes, at as u32);
-            let text = &bytes[at..at + len];
-            table
-                .entry(
-                    hash(text),
-                    |other| same(bytes, *other, text),
-                    |other| hash(&bytes[*other as usize..][..length(bytes, *other)]),
-                )
-                .or_insert(at as u32);
-            at += len + 1;
+            let rest = &bytes[at..];
+            let text = &rest[..memchr::memchr(0, rest).unwrap_or(rest.len())];
+            let hash = Hash::of(text);
+            if table.find(hash, bytes, text).is_none() {
+                table.insert(hash, at as u32);
+            }
+            at += text.len() + 1;
         }
         strings
     }
-}
-
-fn hash(text: &[u8]) -> u64 {
-    FxBuildHasher.hash_one(text)
-}
-
-/// Length of the string at `at`.
-fn length(bytes: &[u8], at: u32) -> usize {
-    let rest = &bytes[at as usize..];
-    memchr::memchr(0, rest).unwrap_or(rest.len())
-}
-
-fn same(bytes: &[u8], at: u32, text: &[u8]) -> bool {
-    let rest = &bytes[at as usize..];
-    rest.starts_with(text) && rest.get(text.len()).is_none_or(|next| *next == 0)
 }
 
 #[cfg(test)]
