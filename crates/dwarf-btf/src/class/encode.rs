@@ -14,7 +14,7 @@ use crate::class::key::{Key, StrKey};
 use crate::class::lane::Lane;
 use crate::class::merge::{Collision, Merged, Units};
 use crate::class::reader::Reader;
-use crate::class::reduce::{self, Names, Reduced};
+use crate::class::reduce::{self, Names, Numbers, Reduced};
 use crate::class::states::{State, States};
 use crate::class::{self};
 use crate::dwarf::abbrev::Abbrevs;
@@ -113,8 +113,8 @@ fn merge(
         return shared.together(&again, phases);
     }
     let parts = phases.time("merge/types, strings, order", || shared.parts(pool, &again))?;
-    let Parts { mut btf, names, named, reduced, types, ids } = parts;
-    let places = reduced.numbers.places(&names);
+    let Parts { mut btf, names, named, reduced, numbers, types, ids } = parts;
+    let places = numbers.places(&names);
     let place = |number: StrOff| places[number.0 as usize];
     btf.types = types;
     phases.time("merge/names", || btf.types.map_names(place));
@@ -279,7 +279,9 @@ struct Parts {
     named: Vec<FunctionId>,
     /// The types before they were deduplicated.
     reduced: Reduced,
-    /// And after, with numbers for names.
+    /// What stands for names in them,
+    numbers: Numbers,
+    /// and in those that are left.
     types: Types,
     /// By id before, the id after.
     ids: dedup::Ids,
@@ -295,7 +297,7 @@ enum Task {
 
 /// What a task brings.
 enum Part {
-    Types(Box<(Reduced, Types, dedup::Ids)>),
+    Types(Box<(Reduced, Numbers, Types, dedup::Ids)>),
     Strings(Btf, Names),
     Order(Vec<FunctionId>),
 }
@@ -353,14 +355,12 @@ impl Shared<'_, '_> {
         let options = plan.options;
         let mut btf = self.btf.clone();
         let (reduced, names) = phases.time("merge/types and strings", || {
-            let reduced = reduce::reduce(merged, again, self.btf.clone())?;
             let prefix = plan.context.kabi_prefix;
             let names = reduce::names(merged, &mut btf, plan.sections, prefix)?;
+            let mut reduced = reduce::reduce(merged, again, self.btf.clone(), &mut &names)?;
+            btf.types = std::mem::take(&mut reduced.btf.types);
             Ok::<_, Collision>((reduced, names))
         })?;
-        let places = reduced.numbers.places(&names);
-        btf.types = reduced.btf.types.clone();
-        btf.types.map_names(|number| places[number.0 as usize]);
         phases.time("merge/functions", || {
             let states = states(merged, again, &reduced, &names);
             functions::encode(&mut btf, states, &plan.functions, &options.features)
@@ -390,20 +390,22 @@ impl Shared<'_, '_> {
                 Part::Order(order) => named = order,
             }
         }
-        let (Some((reduced, types, ids)), Some((btf, names))) = (types, strings) else {
+        let (Some((reduced, numbers, types, ids)), Some((btf, names))) = (types, strings) else {
             return Err(NoClasses::Serial);
         };
-        Ok(Parts { btf, names, named, reduced, types, ids })
+        Ok(Parts { btf, names, named, reduced, numbers, types, ids })
     }
 
     fn part(&self, task: Task, again: &[Again]) -> Result<Part, NoClasses> {
         let Shared { plan, merged, .. } = self;
         Ok(match task {
             Task::Types => {
-                let mut reduced = reduce::reduce(merged, again, self.btf.clone())?;
+                let mut numbers = Numbers::new(merged.all.len());
+                let btf = self.btf.clone();
+                let mut reduced = reduce::reduce(merged, again, btf, &mut numbers)?;
                 let canonical = dedup::canonicalise(&mut reduced.btf).map_err(EncodeError::from)?;
                 let (types, ids) = dedup::compact(&reduced.btf, &canonical);
-                Part::Types(Box::new((reduced, types, ids)))
+                Part::Types(Box::new((reduced, numbers, types, ids)))
             }
             Task::Strings => {
                 let mut btf = self.btf.clone();

@@ -46,7 +46,6 @@ pub(crate) struct Reduced {
     ids: Vec<TypeId>,
     copies: Vec<Vec<TypeId>>,
     again: FxHashMap<u32, u32>,
-    pub(crate) numbers: Numbers,
     /// Each variable's id, by lane.
     pub(crate) variables: Vec<Vec<TypeId>>,
 }
@@ -55,6 +54,17 @@ pub(crate) struct Reduced {
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     offsets: FxHashMap<StrKey, StrOff>,
+}
+
+/// What stands for names on the stream.
+pub(crate) trait Naming {
+    fn name(&mut self, key: StrKey) -> StrOff;
+}
+
+impl Naming for &Names {
+    fn name(&mut self, key: StrKey) -> StrOff {
+        self.get(key)
+    }
 }
 
 impl Names {
@@ -82,21 +92,24 @@ pub(crate) struct Numbers {
     keys: Vec<StrKey>,
 }
 
-impl Numbers {
-    fn new(names: usize) -> Numbers {
-        let mut numbers = Numbers::default();
-        numbers.numbers.reserve(names);
-        numbers.get(StrKey::NONE);
-        numbers
-    }
-
-    fn get(&mut self, key: StrKey) -> StrOff {
+impl Naming for Numbers {
+    fn name(&mut self, key: StrKey) -> StrOff {
         let Numbers { numbers, keys } = self;
         let number = *numbers.entry(key).or_insert_with(|| {
             keys.push(key);
             keys.len() as u32 - 1
         });
         StrOff(number)
+    }
+}
+
+impl Numbers {
+    /// With room for the names of so many classes.
+    pub(crate) fn new(classes: usize) -> Numbers {
+        let mut numbers = Numbers::default();
+        numbers.numbers.reserve(2 * classes);
+        numbers.name(StrKey::NONE);
+        numbers
     }
 
     /// By number, where each name is.
@@ -241,8 +254,13 @@ fn unique(merged: &Merged<'_>, names: &Names) -> bool {
     unique
 }
 
-/// Builds the stream.
-pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf) -> Result<Reduced, Collision> {
+/// Builds the stream, with names as `naming` has them.
+pub(crate) fn reduce(
+    merged: &Merged<'_>,
+    again: &[Again],
+    btf: Btf,
+    naming: &mut impl Naming,
+) -> Result<Reduced, Collision> {
     let index = index(merged.lanes)?;
 
     let mut items: Vec<(Place, Item)> = Vec::new();
@@ -285,7 +303,6 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf) -> Result<R
             .map(|lane| vec![TypeId::VOID; lane.variables.len()])
             .collect(),
         btf,
-        numbers: Numbers::default(),
     };
     let mut next = reduced.btf.types.last().0;
     for (_, item) in &items {
@@ -309,13 +326,12 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf) -> Result<R
 
     let mut types = std::mem::take(&mut reduced.btf.types);
     let mut more = Vec::new();
-    let mut numbers = Numbers::new(merged.all.len() * 2);
     for (_, item) in &items {
         match *item {
             Item::Class(class) => {
                 let mut inside = merged.targets(class).iter();
                 let to = || inside.next().map_or(TypeId::VOID, |id| reduced.class(merged, *id));
-                write(&mut types, merged.words(class), array_index, &mut numbers, to, &mut more);
+                write(&mut types, merged.words(class), array_index, naming, to, &mut more);
             }
             Item::Copy(unit, node) => {
                 let unit = &again[unit as usize];
@@ -325,21 +341,20 @@ pub(crate) fn reduce(merged: &Merged<'_>, again: &[Again], btf: Btf) -> Result<R
                 let mut inside = unit.graph.targets(ty).iter();
                 let to =
                     || inside.next().map_or(TypeId::VOID, |to| reduced.in_unit(merged, unit, *to));
-                write(&mut types, merged.words(class), array_index, &mut numbers, to, &mut more);
+                write(&mut types, merged.words(class), array_index, naming, to, &mut more);
             }
             Item::Tag(lane, index) => {
                 let tag = &merged.lanes[lane as usize].tags[index as usize];
                 let target = reduced.at(merged, again, tag.unit, tag.target, tag.target_order);
-                push_tag(&mut types, numbers.get(tag.value), target, tag.component);
+                push_tag(&mut types, naming.name(tag.value), target, tag.component);
             }
             Item::Variable(lane, index) => {
                 let variable = &merged.lanes[lane as usize].variables[index as usize];
-                reduced.write_variable(&mut types, &mut numbers, merged, again, variable);
+                reduced.write_variable(&mut types, naming, merged, again, variable);
             }
         }
     }
     reduced.btf.types = types;
-    reduced.numbers = numbers;
     Ok(reduced)
 }
 
@@ -393,7 +408,7 @@ impl Reduced {
     fn write_variable(
         &self,
         types: &mut Types,
-        numbers: &mut Numbers,
+        naming: &mut impl Naming,
         merged: &Merged<'_>,
         again: &[Again],
         variable: &Variable,
@@ -401,9 +416,9 @@ impl Reduced {
         let (unit, order) = (variable.unit, variable.target_order);
         let target = self.at(merged, again, unit, variable.target, order);
         let info = Info::new(Kind::Var, false, 0);
-        let id = types.push(numbers.get(variable.name), info, target.0, &[variable.linkage]);
+        let id = types.push(naming.name(variable.name), info, target.0, &[variable.linkage]);
         for (value, component) in &variable.annotations {
-            push_tag(types, numbers.get(*value), id, *component);
+            push_tag(types, naming.name(*value), id, *component);
         }
     }
 }
@@ -413,12 +428,12 @@ fn write(
     types: &mut Types,
     words: Words<'_>,
     array_index: TypeId,
-    names: &mut Numbers,
+    names: &mut impl Naming,
     mut to: impl FnMut() -> TypeId,
     more: &mut Vec<u32>,
 ) {
     let kind = words.kind();
-    let name = names.get(words.name());
+    let name = names.name(words.name());
     more.clear();
     let mut third = words.third() as u32;
     if kind.has_target() || kind == Kind::Array {
@@ -434,22 +449,22 @@ fn write(
         }
         Kind::Struct | Kind::Union => {
             for (name, _, offset) in words.entries() {
-                more.extend([names.get(name).0, to().0, offset as u32]);
+                more.extend([names.name(name).0, to().0, offset as u32]);
             }
         }
         Kind::FuncProto => {
             for (name, _, _) in words.entries() {
-                more.extend([names.get(name).0, to().0]);
+                more.extend([names.name(name).0, to().0]);
             }
         }
         Kind::Enum => {
             for (name, value, _) in words.entries() {
-                more.extend([names.get(name).0, value as u32]);
+                more.extend([names.name(name).0, value as u32]);
             }
         }
         Kind::Enum64 => {
             for (name, value, _) in words.entries() {
-                more.extend([names.get(name).0, value as u32, (value >> 32) as u32]);
+                more.extend([names.name(name).0, value as u32, (value >> 32) as u32]);
             }
         }
         _ => {}

@@ -275,6 +275,7 @@ impl<'d> Dedup<'d> {
     }
 
     fn primitives(&mut self, btf: &Btf) -> Result<(), DedupError> {
+        let mut candidates = Vec::new();
         for (TypeId(id), ty) in btf.types.iter() {
             let kind = ty.kind();
             if !matches!(kind, Kind::Int | Kind::Float | Kind::Fwd) && !kind.is_enum() {
@@ -282,7 +283,8 @@ impl<'d> Dedup<'d> {
             }
             let key = hash::of(ty);
             let mut found = None;
-            for other in self.table.candidates(key) {
+            self.table.candidates(key, &mut candidates);
+            for &other in &candidates {
                 let candidate = at(btf, other);
                 self.steps.compare(ty, candidate)?;
                 if candidate.words() == ty.words() {
@@ -310,8 +312,7 @@ impl<'d> Dedup<'d> {
                 continue;
             }
             let key = hash::of(ty);
-            candidates.clear();
-            candidates.extend(self.table.candidates(key));
+            self.table.candidates(key, &mut candidates);
             let mut found = None;
             for &other in &candidates {
                 let candidate = at(btf, other);
@@ -359,6 +360,7 @@ impl<'d> Dedup<'d> {
     }
 
     fn references(&mut self, btf: &mut Btf) -> Result<(), DedupError> {
+        let mut candidates = Vec::new();
         // A type and which of its references comes next.
         let mut stack: Vec<(u32, usize)> = Vec::new();
         for id in first(btf)..self.map.end() {
@@ -372,7 +374,7 @@ impl<'d> Dedup<'d> {
                 let Some(place) = place else {
                     let id = *id;
                     stack.pop();
-                    self.settle_reference(btf, id)?;
+                    self.settle_reference(btf, id, &mut candidates)?;
                     continue;
                 };
                 let target = at(btf, *id).words()[place];
@@ -393,11 +395,17 @@ impl<'d> Dedup<'d> {
         Ok(())
     }
 
-    fn settle_reference(&mut self, btf: &Btf, id: u32) -> Result<(), DedupError> {
+    fn settle_reference(
+        &mut self,
+        btf: &Btf,
+        id: u32,
+        candidates: &mut Vec<u32>,
+    ) -> Result<(), DedupError> {
         let ty = at(btf, id);
         let key = hash::of(ty);
         let mut found = None;
-        for other in self.table.candidates(key) {
+        self.table.candidates(key, candidates);
+        for &other in &*candidates {
             let candidate = at(btf, other);
             self.steps.compare(ty, candidate)?;
             // Equal words are equal types: of all kinds here nothing else counts.

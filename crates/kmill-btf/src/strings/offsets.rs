@@ -23,10 +23,18 @@ impl Hash {
 #[derive(Clone, Debug, Default)]
 pub struct Offsets {
     slots: Vec<u64>,
+    /// A bit for each range of hashes, [`FINER`] ranges for a slot: whether any is there. Those that are
+    /// not, mostly end here, in memory that is much less than the slots are.
+    ranges: Vec<u64>,
     /// 32 less the bits of an index.
     shift: u32,
     len: usize,
 }
+
+/// Bits of a number below [`FINER`].
+const FINER_BITS: u32 = 2;
+/// With a table half full, seven of eight strings that are not there are known not to be.
+const FINER: usize = 1 << FINER_BITS;
 
 impl Offsets {
     /// Nothing, with room for so many.
@@ -35,8 +43,9 @@ impl Offsets {
             return Offsets::default();
         }
         let bits = (strings.saturating_mul(3) / 2 + 1).next_power_of_two().trailing_zeros();
-        let bits = bits.clamp(2, 32);
-        Offsets { slots: vec![0; 1 << bits], shift: 32 - bits, len: 0 }
+        let bits = bits.clamp(2, 32 - FINER_BITS);
+        let ranges = vec![0; (FINER << bits).div_ceil(64)];
+        Offsets { slots: vec![0; 1 << bits], ranges, shift: 32 - bits, len: 0 }
     }
 
     /// The offset of a string of `blob` that is equal to this one and ends where it does.
@@ -54,12 +63,15 @@ impl Offsets {
     /// Takes all out, and keeps the memory.
     pub fn clear(&mut self) {
         self.slots.fill(0);
+        self.ranges.fill(0);
         self.len = 0;
     }
 
     #[inline]
     fn probe(&self, hash: Hash, same: impl Fn(u32) -> bool) -> Option<u32> {
-        if self.slots.is_empty() {
+        let (word, bit) = self.range(hash);
+        // Without any slot there is no range either.
+        if self.ranges.get(word)? & bit == 0 {
             return None;
         }
         let mut at = self.first(hash);
@@ -84,7 +96,10 @@ impl Offsets {
     }
 
     fn place(&mut self, slot: u64) {
-        let mut at = self.first(Hash((slot >> 32) as u32));
+        let hash = Hash((slot >> 32) as u32);
+        let (word, bit) = self.range(hash);
+        self.ranges[word] |= bit;
+        let mut at = self.first(hash);
         while self.slots[at] != 0 {
             at = self.next(at);
         }
@@ -102,8 +117,14 @@ impl Offsets {
     /// Where a hash is looked for first: its upper bits, of which all sizes have a use.
     #[inline]
     fn first(&self, hash: Hash) -> usize {
-        // A shift by all 32 bits would be one table of one slot, which there is not.
         (hash.0 >> self.shift) as usize
+    }
+
+    /// The word and the bit of the range of a hash.
+    #[inline]
+    fn range(&self, hash: Hash) -> (usize, u64) {
+        let range = hash.0 >> self.shift.saturating_sub(FINER_BITS);
+        (range as usize / 64, 1 << (range % 64))
     }
 
     #[inline]
