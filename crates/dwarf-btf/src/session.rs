@@ -57,10 +57,11 @@ impl Session {
         lock(&self.readers).push(reader);
     }
 
-    /// A lane that no thread has, for a file with so many functions behind that base.
-    pub(crate) fn lane(&self, functions: usize, base: Option<Arc<BaseKeys>>) -> Lane {
+    /// A lane that no thread has, for a file with so many functions behind that base, and whether its
+    /// units are to be noted.
+    pub(crate) fn lane(&self, functions: usize, base: Option<Arc<BaseKeys>>, noted: bool) -> Lane {
         let mut lane = lock(&self.lanes).pop().unwrap_or_default();
-        lane.begin_file(functions, base);
+        lane.begin_file(functions, base, noted);
         lane
     }
 

@@ -8,6 +8,7 @@ use padata::{Pool, Weight};
 
 use crate::class::base::Beside;
 use crate::class::behind::Behind;
+use crate::class::copies;
 use crate::class::from_unit::{self, Around, NoClasses};
 use crate::class::graph::Again;
 use crate::class::key::{Key, StrKey};
@@ -163,7 +164,11 @@ fn map(
         limit,
         || (),
         |_, _| -> Read {
-            let mut lane = session.lane(plan.functions.all.len(), around.keys.cloned());
+            let mut lane = {
+                // Without a base little is uncertain, and a kernel has many units.
+                let noted = plan.options.base.is_some();
+                session.lane(plan.functions.all.len(), around.keys.cloned(), noted)
+            };
             let mut reader = session.reader();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -312,7 +317,7 @@ struct Shared<'c, 'l> {
 }
 
 impl Shared<'_, '_> {
-    /// Reads the units once more that have something uncertain, in their order.
+    /// Units with something uncertain, copy by copy, in their order: by what was noted, or read again.
     fn read_again(&self, pool: &Pool, units: Units) -> Result<Vec<Again>, NoClasses> {
         let mut numbers: Vec<u32> = match units.all {
             true => (0..self.plan.headers.len() as u32).collect(),
@@ -323,9 +328,13 @@ impl Shared<'_, '_> {
             let header = &self.plan.headers[*number as usize];
             (header.end - header.start) as u64
         };
-        let scratch = || Borrowed::new(self.session);
-        let read = pool.map(&numbers, weight, Weight::UNLIMITED, scratch, |number, reader| {
-            self.again(*number, reader.get())
+        let scratch = || (Borrowed::new(self.session), copies::Scratch::default());
+        let read = pool.map(&numbers, weight, Weight::UNLIMITED, scratch, |number, scratch| {
+            let (reader, scratch) = scratch;
+            match copies::of_unit(self.merged, *number, scratch) {
+                Some(copies) => Ok(Some(copies)),
+                None => self.again(*number, reader.get()),
+            }
         });
         read.into_iter().filter_map(Result::transpose).collect()
     }

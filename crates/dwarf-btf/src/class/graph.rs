@@ -17,6 +17,22 @@ impl Node {
     /// `void`, which is no type.
     pub(crate) const VOID: Node = Node(u32::MAX);
 
+    const CLASS: u32 = 1 << 31;
+
+    /// No copy, but a class of which all copies are one type, by number.
+    pub(crate) const fn class(number: u32) -> Node {
+        Node(number | Node::CLASS)
+    }
+
+    /// The number of a class.
+    pub(crate) const fn as_class(self) -> Option<u32> {
+        if self.0 == Node::VOID.0 || self.0 & Node::CLASS == 0 {
+            None
+        } else {
+            Some(self.0 & !Node::CLASS)
+        }
+    }
+
     const fn index(self) -> usize {
         self.0 as usize
     }

@@ -5,6 +5,19 @@
 
 use crate::class::key::Key;
 
+/// An index of a class in its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ClassId(pub(crate) u32);
+
+impl ClassId {
+    /// `void`, which has no class.
+    pub(crate) const VOID: ClassId = ClassId(u32::MAX);
+
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What a touch reads of a place: the upper 48 bits of its key, and below them its stamp. The rest
 /// of the key is where the place lies, more or less: for two keys to be taken for one they would
 /// have to agree in these 48 bits and lie side by side.

@@ -50,9 +50,15 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Forgets everything but memory, for a file with that many functions behind that base.
-    pub(crate) fn begin_file(&mut self, functions: usize, base: Option<Arc<BaseKeys>>) {
-        self.table.clear(base);
+    /// Forgets everything but memory, for a file with that many functions behind that base. `noted` is
+    /// whether units are to be noted.
+    pub(crate) fn begin_file(
+        &mut self,
+        functions: usize,
+        base: Option<Arc<BaseKeys>>,
+        noted: bool,
+    ) {
+        self.table.clear(base, noted);
         self.states.clear(functions);
         self.variables.clear();
         self.tags.clear();

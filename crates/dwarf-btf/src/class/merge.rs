@@ -411,6 +411,12 @@ impl<'l> Merged<'l> {
         }
     }
 
+    /// The key of a class.
+    pub(crate) fn key(&self, id: GlobalId) -> Key {
+        let global = &self.all[id.index()];
+        self.lanes[global.lane as usize].table.get(global.class).key
+    }
+
     /// Whether copies of a type within units cannot lead to a contradiction.
     ///
     /// There is one when two copies of a unit stand before one type of another: when two members

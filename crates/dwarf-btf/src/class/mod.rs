@@ -9,7 +9,7 @@
 //! lane         what a worker knows: a table of types, states of functions, variables
 //! table        classes by key, with where each was first; index finds them; words are what they say
 //! key          what a type says, in 62 bits
-//! graph        one unit's types and who refers to whom
+//! graph        one unit's types and who refers to whom; copies the same of what is uncertain, by notes
 //! states       functions as units say them, in keys
 //! base         what a base makes uncertain; standing the same, and what is the base's, where base_keys
 //!              knows its types by key
@@ -22,6 +22,7 @@
 pub(crate) mod base;
 pub(crate) mod base_keys;
 pub(crate) mod behind;
+pub(crate) mod copies;
 pub(crate) mod encode;
 pub(crate) mod from_unit;
 pub(crate) mod functions;
@@ -30,6 +31,7 @@ pub(crate) mod index;
 pub(crate) mod key;
 pub(crate) mod lane;
 pub(crate) mod merge;
+pub(crate) mod notes;
 pub(crate) mod reader;
 pub(crate) mod reduce;
 pub(crate) mod standing;

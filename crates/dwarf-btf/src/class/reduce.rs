@@ -397,6 +397,9 @@ impl Reduced {
 
     /// The id of a type of a unit that was read again: its copy, or its class.
     pub(crate) fn in_unit(&self, merged: &Merged<'_>, unit: &Again, node: Node) -> TypeId {
+        if let Some(class) = node.as_class() {
+            return self.class(merged, GlobalId(class));
+        }
         let Some(ty) = unit.graph.get(node) else { return TypeId::VOID };
         let copies = self.again.get(&unit.number).map(|index| &self.copies[*index as usize]);
         match copies.map_or(TypeId::VOID, |copies| copies[node.0 as usize]) {

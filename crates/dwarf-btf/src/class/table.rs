@@ -8,22 +8,11 @@ use std::sync::Arc;
 use kmill_btf::Kind;
 
 use crate::class::base_keys::{BaseClass, BaseKeys};
+pub(crate) use crate::class::index::ClassId;
 use crate::class::index::{Index, Touch};
 use crate::class::key::{Key, StrKey};
+use crate::class::notes::{self, Notes};
 use crate::class::words::{ANCHOR, ENTRY, HEAD, Words, is_reference};
-
-/// An index of a class in its table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ClassId(pub(crate) u32);
-
-impl ClassId {
-    /// `void`, which has no class.
-    pub(crate) const VOID: ClassId = ClassId(u32::MAX);
-
-    pub(crate) const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// A place in the order of all types: unit, then entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +80,7 @@ pub(crate) struct Mark {
     words: usize,
     anchors: usize,
     places: usize,
+    notes: notes::Mark,
 }
 
 /// What a look into the table found.
@@ -119,6 +109,7 @@ pub(crate) struct Table {
     stamp: u32,
     /// Classes that this unit has more than once.
     twice: Vec<ClassId>,
+    pub(crate) notes: Notes,
     /// Classes that some unit has more than once, in a way that libbpf may not see through.
     pub(crate) confusing: Vec<Confusing>,
     /// The names and nameless structures of each unit, one unit behind another: where each unit's end.
@@ -127,9 +118,11 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Forgets everything but memory, for a file behind that base.
-    pub(crate) fn clear(&mut self, base: Option<Arc<BaseKeys>>) {
+    /// Forgets everything but memory, for a file behind that base. `noted` is whether units are to be
+    /// noted.
+    pub(crate) fn clear(&mut self, base: Option<Arc<BaseKeys>>, noted: bool) {
         self.base = base;
+        self.notes.clear(noted);
         self.index.clear();
         self.classes.clear();
         self.words.clear();
@@ -207,7 +200,10 @@ impl Table {
     pub(crate) fn touch(&mut self, key: Key, order: u32) -> Seen {
         match self.index.touch(key, self.stamp) {
             Touch::Never => self.never(key, order),
-            Touch::First(_) => Seen::Before,
+            Touch::First(slot) => {
+                self.notes.add(|| ClassId(self.index.class(slot)), order);
+                Seen::Before
+            }
             Touch::Again(slot) => {
                 let class = self.index.class(slot);
                 self.again(class, order);
@@ -234,6 +230,7 @@ impl Table {
         let entry = &mut self.classes[class as usize];
         entry.twice_in = self.stamp;
         self.twice.push(ClassId(class));
+        self.notes.add_several(ClassId(class));
         if entry.winner.unit == self.unit {
             entry.first = entry.first.min(order);
             // What only refers has the winner of a depth-first walk; all others the first.
@@ -262,6 +259,7 @@ impl Table {
     fn push(&mut self, key: Key, order: u32, start: u32, len: u32) {
         self.index.insert(key, self.classes.len() as u32, self.stamp);
         let winner = Position { unit: self.unit, order };
+        self.notes.add(|| ClassId(self.classes.len() as u32), order);
         self.classes.push(Class { key, winner, first: order, twice_in: 0, start, len });
     }
 
@@ -299,6 +297,7 @@ impl Table {
             words: self.words.len(),
             anchors: self.anchors.len(),
             places: self.index.places(),
+            notes: self.notes.mark(),
         }
     }
 
@@ -314,6 +313,7 @@ impl Table {
         }
         self.words.truncate(mark.words);
         self.anchors.truncate(mark.anchors);
+        self.notes.forget(mark.notes);
         // What the unit had already does not count as had twice.
         self.stamp += 1;
         self.twice.clear();
@@ -333,6 +333,7 @@ impl Table {
     pub(crate) fn end(&mut self) -> Vec<Key> {
         let mut suspects = Vec::new();
         self.anchor_ends.push((self.unit, self.anchors.len() as u32));
+        self.notes.end(self.unit);
         for index in 0..self.twice.len() {
             let class = &self.classes[self.twice[index].index()];
             let words = self.words(class);
