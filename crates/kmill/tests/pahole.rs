@@ -21,6 +21,12 @@ fn pahole(args: &[&str]) -> Output {
     kmill().arg0("/x/pahole").args(args).output().unwrap()
 }
 
+/// A copy of a program that can be run at once. Were it written here, a process that another test
+/// starts meanwhile would have it open for writing, and it would be busy.
+fn install(program: &Path, to: &Path) {
+    assert!(Command::new("cp").args([program, to]).status().unwrap().success());
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -73,9 +79,10 @@ fn other_modes_are_the_next_paholes() {
     fs::create_dir(&own).unwrap();
     fs::create_dir(&other).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kmill"), own.join("pahole")).unwrap();
-    let script = other.join("pahole");
+    let script = dir.path().join("script");
     fs::write(&script, "#!/bin/sh\nprintf '<%s>' \"$@\"\nexit 7\n").unwrap();
     fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    install(&script, &other.join("pahole"));
     let path = std::env::join_paths([&own, &other]).unwrap();
     let run = |path: &std::ffi::OsStr| {
         let mut command = kmill();
@@ -85,7 +92,7 @@ fn other_modes_are_the_next_paholes() {
     assert_eq!(seen(&run(&path)), (Some(7), "<-C><list head><--><>".to_owned(), String::new()));
     // A copy of us is another program, but of no more help.
     fs::remove_file(own.join("pahole")).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_kmill"), own.join("pahole")).unwrap();
+    install(Path::new(env!("CARGO_BIN_EXE_kmill")), &own.join("pahole"));
     assert_eq!(run(own.as_os_str()).status.code(), Some(64));
 }
 
