@@ -145,6 +145,15 @@ fn types(bytes: &[u8], endian: Endian, base: TypeId) -> Result<Types, ReadError>
 fn check_refs(btf: &Btf) -> Result<(), ReadError> {
     let last = btf.types.last();
     let strings = btf.strings.base() as usize + btf.strings.bytes().len();
+    // The largest of all tells whether any is wrong: no branch for each.
+    let (mut type_id, mut name) = (TypeId::VOID, StrOff::EMPTY);
+    for (_, ty) in btf.types.iter() {
+        ty.for_each_ref(|target| type_id = type_id.max(target));
+        ty.for_each_name(|at| name = name.max(at));
+    }
+    if type_id <= last && (name.0 as usize) < strings.max(1) {
+        return Ok(());
+    }
     for (id, ty) in btf.types.iter() {
         let mut what = None;
         ty.for_each_ref(|target| {

@@ -2,13 +2,14 @@
 //! modules are. A module may have a base of its own beside it, in `.BTF.base`.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use kmill_btf::{Btf, ReadError};
-use object::read::{Object, ObjectSection, ReadCache};
+use object::read::{Object, ObjectSection};
+
+use crate::bytes::read_input;
 
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 
@@ -51,59 +52,65 @@ impl fmt::Display for BlobError {
 
 /// The types of a file; behind those of a base if there is one.
 pub(crate) fn read(path: &Path, base: Option<&Arc<Btf>>) -> Result<Btf, BlobError> {
-    let Blob { bytes, base: own } = contents(path)?;
-    let own = own.map(|own| Btf::read(&own).map(Arc::new)).transpose().map_err(BlobError::Base)?;
-    let base = match (base, own) {
-        // To find its types in another base would be the kernel's relocation.
-        (Some(_), Some(_)) => return Err(BlobError::TwoBases),
-        (Some(base), None) => Some(base.clone()),
-        (None, own) => own,
-    };
-    match base {
-        Some(base) => Btf::read_split(&bytes, base).map_err(BlobError::Btf),
-        None => Btf::read(&bytes).map_err(|error| match error {
-            // Its strings begin where the base's end: none of them is the empty one.
-            ReadError::Strings(_) => BlobError::PerhapsSplit(error),
-            _ => BlobError::Btf(error),
-        }),
+    with(path, |Blob { bytes, base: own }| {
+        let base = match (base, own) {
+            // To find its types in another base would be the kernel's relocation.
+            (Some(_), Some(_)) => return Err(BlobError::TwoBases),
+            (Some(base), None) => Some(base.clone()),
+            (None, own) => read_own(own)?,
+        };
+        match base {
+            Some(base) => Btf::read_split(bytes, base).map_err(BlobError::Btf),
+            None => Btf::read(bytes).map_err(alone),
+        }
+    })
+}
+
+fn read_own(base: Option<&[u8]>) -> Result<Option<Arc<Btf>>, BlobError> {
+    base.map(|base| Btf::read(base).map(Arc::new)).transpose().map_err(BlobError::Base)
+}
+
+/// Why a blob without a base is none.
+fn alone(error: ReadError) -> BlobError {
+    match error {
+        // Its strings begin where the base's end: none of them is the empty one.
+        ReadError::Strings(_) => BlobError::PerhapsSplit(error),
+        _ => BlobError::Btf(error),
     }
 }
 
 /// BTF, and the base that the same file has for it.
-#[derive(Debug)]
-struct Blob {
-    bytes: Vec<u8>,
-    base: Option<Vec<u8>>,
+#[derive(Clone, Copy, Debug)]
+struct Blob<'f> {
+    bytes: &'f [u8],
+    base: Option<&'f [u8]>,
 }
 
-fn contents(path: &Path) -> Result<Blob, BlobError> {
-    let mut file = File::open(path).map_err(BlobError::Io)?;
-    let mut bytes = Vec::new();
-    let magic = file.by_ref().take(ELF_MAGIC.len() as u64).read_to_end(&mut bytes);
-    magic.map_err(BlobError::Io)?;
-    if bytes == ELF_MAGIC {
-        return sections(file);
-    }
-    // A wish: the file may be a pipe, or grow.
-    let len = file.metadata().map_or(0, |metadata| metadata.len());
-    bytes.reserve_exact(usize::try_from(len).unwrap_or(0).min(RESERVED_MAX));
-    file.read_to_end(&mut bytes).map_err(BlobError::Io)?;
-    Ok(Blob { bytes, base: None })
+/// Does something with the BTF of a file.
+fn with<T>(
+    path: &Path,
+    read: impl FnOnce(Blob<'_>) -> Result<T, BlobError>,
+) -> Result<T, BlobError> {
+    let input = read_input(path).map_err(BlobError::Io)?;
+    let bytes = input.bytes();
+    let found = match bytes.starts_with(ELF_MAGIC) {
+        true => sections(bytes),
+        false => Ok(Blob { bytes, base: None }),
+    };
+    let done = found.and_then(read);
+    // First: of a file that shrank, nothing else is worth a word.
+    input.check().map_err(BlobError::Io)?;
+    done
 }
 
-/// Room that is made for what a file claims to be: some times what any kernel's BTF is.
-const RESERVED_MAX: usize = 64 << 20;
-
-/// Only what is asked for of the file is read: with its debug info it may be large.
-fn sections(file: File) -> Result<Blob, BlobError> {
-    let cache = ReadCache::new(file);
-    let file = object::File::parse(&cache).map_err(BlobError::Elf)?;
+fn sections(bytes: &[u8]) -> Result<Blob<'_>, BlobError> {
+    let file = object::File::parse(bytes).map_err(BlobError::Elf)?;
     let section = |name| {
         let section = file.section_by_name(name);
-        section.map(|section| section.data().map(<[u8]>::to_vec)).transpose()
+        section.map(|section| section.data()).transpose().map_err(BlobError::Elf)
     };
-    let bytes = section(".BTF").map_err(BlobError::Elf)?.ok_or(BlobError::NoSection)?;
-    Ok(Blob { bytes, base: section(".BTF.base").map_err(BlobError::Elf)? })
+    let bytes = section(".BTF")?.ok_or(BlobError::NoSection)?;
+    Ok(Blob { bytes, base: section(".BTF.base")? })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod applets;
 mod blob;
+mod bytes;
 mod commands;
 mod completions;
 mod encode;

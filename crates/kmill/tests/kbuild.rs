@@ -283,7 +283,7 @@ fn large() -> Vec<u8> {
         });
         Unit::new(5).child(Die::int()).children(structures)
     };
-    (0..400).map(unit).fold(File::default(), File::unit).to_bytes()
+    (0..2000).map(unit).fold(File::default(), File::unit).to_bytes()
 }
 
 /// One run that gets two tokens of three, ended by each signal that make, a terminal or a user

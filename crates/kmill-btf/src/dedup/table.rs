@@ -4,10 +4,9 @@
 //! one by one, which turns the order of those of one key around. Equal keys stay together, so one
 //! list per key and one flag for "all are turned around" say the same.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use crate::dedup::heads::Heads;
 
 /// What a key has: in front of the entries of the table below, and behind them. The newest is last in
 /// both.
@@ -31,7 +30,7 @@ struct Fill {
 pub(super) struct Table {
     below: Option<Arc<Table>>,
     /// The only entry of a key, or `MANY` and an index of `lists`.
-    heads: FxHashMap<u64, u32>,
+    heads: Heads,
     lists: Vec<List>,
     fill: Fill,
 }
@@ -42,8 +41,7 @@ const MANY: u32 = 1 << 31;
 impl Table {
     /// Nothing, with room for so many entries.
     pub(super) fn with_capacity(entries: usize) -> Table {
-        let heads = FxHashMap::with_capacity_and_hasher(entries, Default::default());
-        Table { heads, ..Table::default() }
+        Table { heads: Heads::with_capacity(entries), ..Table::default() }
     }
 
     /// Nothing but what is below.
@@ -68,29 +66,25 @@ impl Table {
         }
         fill.len += 1;
         // Where it comes to lie counts as soon as there is another.
-        let alone = || below.as_ref().is_none_or(|below| !below.heads.contains_key(&key));
-        let list = match heads.entry(key) {
-            Entry::Vacant(place) if alone() => {
-                place.insert(id);
-                return;
-            }
-            Entry::Vacant(place) => {
-                place.insert(MANY | lists.len() as u32);
+        let alone = || below.as_ref().is_none_or(|below| below.heads.get(key).is_none());
+        let several = MANY | lists.len() as u32;
+        let (is_new, head) = heads.entry(key, || if alone() { id } else { several });
+        let at = match (is_new, *head) {
+            // The only one of its key.
+            (true, head) if head & MANY == 0 => return,
+            (true, _) => {
                 lists.push(List::default());
-                lists.last_mut()
+                lists.len() - 1
             }
-            Entry::Occupied(mut place) => {
-                let head = *place.get();
-                if head & MANY == 0 {
-                    place.insert(MANY | lists.len() as u32);
-                    lists.push(List { front: vec![head], back: Vec::new() });
-                }
-                lists.get_mut((place.get() & !MANY) as usize)
+            (false, head) if head & MANY != 0 => (head & !MANY) as usize,
+            (false, only) => {
+                *head = several;
+                lists.push(List { front: vec![only], back: Vec::new() });
+                lists.len() - 1
             }
         };
-        if let Some(list) = list {
-            if fill.turned { list.back.push(id) } else { list.front.push(id) }
-        }
+        let List { front, back } = &mut lists[at];
+        if fill.turned { back.push(id) } else { front.push(id) }
     }
 
     /// The entries of a key, first one first, in the place of what `found` holds.
@@ -116,7 +110,7 @@ impl Table {
     }
 
     fn of(&self, key: u64) -> Entries<'_> {
-        match self.heads.get(&key) {
+        match self.heads.get(key) {
             None => Entries::default(),
             Some(head) if head & MANY == 0 => {
                 Entries { only: std::slice::from_ref(head), ..Entries::default() }

@@ -5,6 +5,7 @@
 
 mod offsets;
 
+use offsets::same;
 pub use offsets::{Hash, Offsets};
 
 use crate::types::StrOff;
@@ -74,12 +75,11 @@ impl Strings {
             return StrOff::EMPTY;
         }
         let Strings { bytes, table, base } = self;
-        let hash = Hash::of(text);
-        if let Some(found) = table.find(hash, bytes, text) {
+        let at = bytes.len() as u32;
+        let found = table.find_or_insert(Hash::of(text), at, |other| same(bytes, other, text));
+        if let Some(found) = found {
             return StrOff(*base + found);
         }
-        let at = bytes.len() as u32;
-        table.insert(hash, at);
         bytes.extend_from_slice(text);
         bytes.push(0);
         StrOff(*base + at)
@@ -95,10 +95,7 @@ impl Strings {
         while at < bytes.len() {
             let rest = &bytes[at..];
             let text = &rest[..memchr::memchr(0, rest).unwrap_or(rest.len())];
-            let hash = Hash::of(text);
-            if table.find(hash, bytes, text).is_none() {
-                table.insert(hash, at as u32);
-            }
+            table.find_or_insert(Hash::of(text), at as u32, |other| same(bytes, other, text));
             at += text.len() + 1;
         }
         strings

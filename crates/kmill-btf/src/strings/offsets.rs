@@ -42,7 +42,7 @@ impl Offsets {
         if strings == 0 {
             return Offsets::default();
         }
-        let bits = (strings.saturating_mul(3) / 2 + 1).next_power_of_two().trailing_zeros();
+        let bits = (strings.saturating_mul(4) / 3 + 1).next_power_of_two().trailing_zeros();
         let bits = bits.clamp(2, 32 - FINER_BITS);
         let ranges = vec![0; (FINER << bits).div_ceil(64)];
         Offsets { slots: vec![0; 1 << bits], ranges, shift: 32 - bits, len: 0 }
@@ -86,13 +86,46 @@ impl Offsets {
         }
     }
 
+    /// The offset of the string for which `same` says so; where there is none, this one gets there.
+    #[inline]
+    pub fn find_or_insert(
+        &mut self,
+        hash: Hash,
+        offset: u32,
+        same: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
+        self.make_room();
+        let (word, bit) = self.range(hash);
+        self.ranges[word] |= bit;
+        let mut at = self.first(hash);
+        loop {
+            match self.slots[at] {
+                0 => {
+                    self.slots[at] = slot(hash, offset);
+                    self.len += 1;
+                    return None;
+                }
+                slot if slot >> 32 == u64::from(hash.0) && same(self::offset(slot)) => {
+                    return Some(self::offset(slot));
+                }
+                _ => at = self.next(at),
+            }
+        }
+    }
+
     /// Adds a string that is not there.
     pub fn insert(&mut self, hash: Hash, offset: u32) {
+        self.make_room();
+        self.len += 1;
+        self.place(slot(hash, offset));
+    }
+
+    /// For one more.
+    #[inline]
+    fn make_room(&mut self) {
         if (self.len + 1) * 4 > self.slots.len() * 3 {
             self.grow();
         }
-        self.len += 1;
-        self.place(u64::from(hash.0) << 32 | (u64::from(offset) + 1));
     }
 
     fn place(&mut self, slot: u64) {
@@ -134,13 +167,18 @@ impl Offsets {
 }
 
 #[inline]
+fn slot(hash: Hash, offset: u32) -> u64 {
+    u64::from(hash.0) << 32 | (u64::from(offset) + 1)
+}
+
+#[inline]
 fn offset(slot: u64) -> u32 {
     (slot as u32).wrapping_sub(1)
 }
 
 /// Whether the string at an offset is this one.
 #[inline]
-fn same(blob: &[u8], at: u32, text: &[u8]) -> bool {
+pub(super) fn same(blob: &[u8], at: u32, text: &[u8]) -> bool {
     let rest = blob.get(at as usize..).unwrap_or_default();
     rest.starts_with(text) && rest.get(text.len()).is_none_or(|next| *next == 0)
 }
@@ -165,8 +203,14 @@ mod tests {
                 let hash = Hash::of(word);
                 let found = offsets.find(hash, &blob, word);
                 proptest::prop_assert_eq!(found, plain.get(word).copied());
+                let at = blob.len() as u32;
+                if word.len() % 2 == 0 {
+                    let before = offsets.find_or_insert(hash, at, |at| same(&blob, at, word));
+                    proptest::prop_assert_eq!(before, found);
+                } else if found.is_none() {
+                    offsets.insert(hash, at);
+                }
                 if found.is_none() {
-                    offsets.insert(hash, blob.len() as u32);
                     plain.insert(word, blob.len() as u32);
                     blob.extend_from_slice(word);
                     blob.push(0);

@@ -7,7 +7,7 @@ use kernel_elf::GuardedMap;
 use kernel_elf::write::{Allowed, Content, Flush, Target, WriteError};
 
 use super::error::Error;
-use super::input::Input;
+use crate::bytes::Input;
 use crate::signals::Interrupts;
 
 /// How a file is changed.

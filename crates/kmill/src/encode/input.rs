@@ -1,63 +1,18 @@
-//! What goes in: the file with the debug info, and the BTF of a base.
+//! What goes in: modules, and the BTF of a base.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use kernel_elf::Codec;
 use kernel_elf::codec::Decoder;
-use kernel_elf::{Codec, GuardedMap};
 use kmill_btf::dedup::Index;
 
 use super::error::Error;
 use crate::blob;
+use crate::bytes::{Input, read_input};
 
-/// The bytes of an input file.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// Where it is.
-    Mapped(GuardedMap),
-    /// A copy, of what cannot be mapped: a pipe, or a file that claims to be empty.
-    Read(Vec<u8>),
-}
-
-impl Input {
-    /// All of them.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Input::Mapped(map) => map.bytes(),
-            Input::Read(bytes) => bytes,
-        }
-    }
-
-    /// Lets go of memory that holds a part of them, if it can be had again.
-    pub(crate) fn release(&self, part: &[u8]) {
-        if let Input::Mapped(map) = self {
-            map.release(part);
-        }
-    }
-
-    /// Whether they were the file's, to be asked when they have been used.
-    pub(crate) fn check(&self) -> io::Result<()> {
-        match self {
-            Input::Mapped(map) => map.check(),
-            Input::Read(_) => Ok(()),
-        }
-    }
-}
-
-/// Brings an input file into memory. The one place that knows how.
-pub(crate) fn read_input(path: &Path) -> io::Result<Input> {
-    let mut file = File::open(path)?;
-    if let Ok(map) = GuardedMap::open(&file) {
-        return Ok(Input::Mapped(map));
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(Input::Read(bytes))
-}
-
-/// The same for a module, which may be compressed.
+/// Brings a module into memory, which may be compressed.
 pub(crate) fn read_module(path: &Path) -> io::Result<Input> {
     let input = read_input(path)?;
     match Codec::of(input.bytes()) {
@@ -74,41 +29,6 @@ pub(crate) fn read_module(path: &Path) -> io::Result<Input> {
 
 /// The types that a split blob goes on behind.
 pub(crate) fn read_base(path: &Path) -> Result<Arc<Index>, Error> {
-    let base = blob::read(path, None);
-    base.map(|base| Arc::new(Index::new(Arc::new(base))))
-        .map_err(|cause| Error::file(path, "reading the base's BTF", cause))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    #[test]
-    fn a_file_is_mapped_and_what_cannot_be_is_read() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b"content").unwrap();
-        let input = read_input(file.path()).unwrap();
-        assert!(matches!(input, Input::Mapped(_)));
-        assert_eq!(input.bytes(), b"content");
-        input.check().unwrap();
-        file.as_file().set_len(3).unwrap();
-        let words = "it had 7 bytes, and 3 when it was read";
-        assert_eq!(input.check().unwrap_err().to_string(), words);
-
-        // It says that it has no bytes.
-        let input = read_input(Path::new("/proc/self/status")).unwrap();
-        assert!(matches!(input, Input::Read(_)) && input.bytes().starts_with(b"Name:"));
-        input.check().unwrap();
-        let (reader, mut writer) = std::io::pipe().unwrap();
-        writer.write_all(b"through a pipe").unwrap();
-        drop(writer);
-        let name = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
-        assert_eq!(read_input(Path::new(&name)).unwrap().bytes(), b"through a pipe");
-        file.as_file().set_len(0).unwrap();
-        assert_eq!(read_input(file.path()).unwrap().bytes(), b"");
-        assert!(read_input(Path::new("/nonexistent")).is_err());
-        assert!(read_input(Path::new("/")).is_err());
-    }
+    let base = blob::read(path, None).map(|base| Arc::new(Index::new(Arc::new(base))));
+    base.map_err(|cause| Error::file(path, "reading the base's BTF", cause))
 }

@@ -28,12 +28,12 @@ use std::path::{Path, PathBuf};
 use dwarf_btf::{Encoded, Features, Options, Session};
 use padata::Pool;
 
+use crate::bytes::{Input, read_input};
 use crate::report::phases::Phases;
 use crate::signals::Interrupts;
 
 pub(crate) use self::error::Error;
 use self::in_place::{InPlace, Manner};
-use self::input::Input;
 use self::jobserver::{Jobserver, Tokens};
 
 /// The section that BTF is in.
@@ -41,6 +41,10 @@ const SECTION: &str = ".BTF";
 
 /// The section that its distilled base is in.
 const BASE_SECTION: &str = ".BTF.base";
+
+/// A file of so many bytes is worth more than one thread: to start another takes as long as a small
+/// module, and while there are two, memory costs more.
+const LARGE: u64 = 12 << 20;
 
 /// Where the BTF goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,8 +97,10 @@ pub(crate) fn run(request: Request, phases: &mut Phases) -> Result<Done, Error> 
     let options = Options { features, lang_exclude, kabi_prefix, base, ..Options::default() };
     let place = Place::open(output, &path)?;
     let image = phases.time("read", || place.read(&path))?;
-    let tokens = request.jobserver.map(|server| server.take(request.threads.get() - 1));
-    let threads = tokens.as_ref().map_or(request.threads, Tokens::threads);
+    let helpers = if image.bytes().len() as u64 >= LARGE { request.threads.get() - 1 } else { 0 };
+    let tokens = request.jobserver.map(|server| server.take(helpers));
+    let threads = NonZeroUsize::MIN.saturating_add(helpers);
+    let threads = tokens.as_ref().map_or(threads, Tokens::threads);
     let session = &Session::default();
     let job = Job { pool: &Pool::new(threads), options: &options, session };
     let encoded = job.encode(&path, image, phases);
@@ -157,7 +163,7 @@ impl Place {
     fn read(&self, input: &Path) -> Result<Input, Error> {
         match self {
             Place::File(_) | Place::Forbidden(_) => {
-                input::read_input(input).map_err(|cause| Error::file(input, "reading", cause))
+                read_input(input).map_err(|cause| Error::file(input, "reading", cause))
             }
             Place::InPlace(place) => place.read(),
         }

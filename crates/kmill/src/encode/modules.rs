@@ -70,7 +70,7 @@ const WINDOW: u64 = 1 << 30;
 /// A compressed module takes about so many times its bytes: Debian's debug info, with zstd and xz.
 const EXPANSION: u64 = 4;
 
-/// A module of so many bytes is worth more than one thread.
+/// A module of so many bytes is worth more than one thread, where others have enough to do without.
 const LARGE: u64 = 16 << 20;
 
 /// Why nothing is written into such a module.
