@@ -373,3 +373,63 @@ impl Making<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kmill_btf::format::{Info, int};
+
+    use super::*;
+    use kmill_btf::Endian;
+
+    fn structure(btf: &mut Btf, name: &[u8], member: &[u8], ty: TypeId) -> TypeId {
+        let (name, member) = (btf.add_string(name), btf.add_string(member));
+        let info = Info::new(Kind::Struct, false, 1);
+        btf.types.push(name, info, 4, &[member.0, ty.0, 0])
+    }
+
+    /// The key of a structure's content, as the walk makes it.
+    fn key(btf: &Btf, id: TypeId) -> Key {
+        let ty = btf.get(id).unwrap();
+        let name = |at: StrOff| match btf.string(at).unwrap().len() {
+            0 => StrKey::NONE,
+            1..=SHORT => StrKey::packed(u64::from(btf.string(at).unwrap()[0])),
+            _ => StrKey::debug_str(OF_BASE + u64::from(at.0)),
+        };
+        let int =
+            [u64::from(Head::new(Kind::Int, false).0), name(btf.get(TypeId(1)).unwrap().name()).0];
+        let int = content(int[0], int[1], u64::from(int::SIGNED) << 32 | 4, &[]);
+        let members: Vec<[u64; 3]> =
+            ty.members().map(|member| [name(member.name).0, int.0, 0]).collect();
+        content(u64::from(Head::new(Kind::Struct, false).0), name(ty.name()).0, 4, &members)
+    }
+
+    #[test]
+    fn what_a_base_has_twice_leaves_nothing_to_the_next_type() {
+        let mut btf = Btf::new(Endian::Little);
+        let name = btf.add_string(b"__int");
+        let int = btf.types.push_int(name, 4, int::SIGNED);
+        let first = structure(&mut btf, b"task", b"a", int);
+        let again = structure(&mut btf, b"task", b"a", int);
+        let next = structure(&mut btf, b"file", b"b", int);
+        let btf = Arc::new(btf);
+        let keys = BaseKeys::new(&Index::new(btf.clone())).unwrap();
+        let [twice, once] = [first, next].map(|id| keys.find(key(&btf, id)).unwrap());
+        assert_eq!(key(&btf, first), key(&btf, again));
+        assert_eq!((keys.id(twice), keys.id(once)), (None, Some(next)));
+        for (class, member) in [(twice, b'a'), (once, b'b')] {
+            let members = keys.words(class).entries();
+            assert_eq!(members.len(), 1);
+            assert!(
+                members.into_iter().all(|(name, ..)| name == StrKey::packed(u64::from(member)))
+            );
+        }
+        // A name for each of both kinds that it may be taken for.
+        let file = StrKey::debug_str(OF_BASE + u64::from(btf.get(next).unwrap().name().0));
+        let of = |kind| keys.name(keys.find(Key::anchor(kind, file)).unwrap()).unwrap();
+        assert_eq!((of(Kind::Struct).same, of(Kind::Struct).others), (Many::One(next), false));
+        assert_eq!((of(Kind::Union).same, of(Kind::Union).others), (Many::None, true));
+        assert_eq!(keys.find(Key::anchor(Kind::Enum, file)), None);
+    }
+}

@@ -95,3 +95,37 @@ impl Notes {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A unit may be given up before it has begun, by the fast walk, and be read another way.
+    #[test]
+    fn a_unit_that_is_given_up_leaves_the_notes_of_others() {
+        let mut notes = Notes::default();
+        notes.clear(true);
+        notes.add(|| ClassId(1), 10);
+        notes.end(0);
+        let mark = notes.mark();
+        notes.forget(mark);
+        notes.add(|| ClassId(2), 20);
+        notes.add_several(ClassId(2));
+        notes.end(1);
+        notes.forget(mark);
+        notes.add(|| ClassId(3), 30);
+        notes.end(1);
+        notes.end(2);
+        let of = |unit| notes.of(unit).map(|noted| (noted.classes, noted.several));
+        assert_eq!(of(0), Some((&[(ClassId(1), 10)][..], &[][..])));
+        assert_eq!(of(1), Some((&[(ClassId(3), 30)][..], &[][..])));
+        assert_eq!(of(2), Some((&[][..], &[][..])));
+        assert!(of(3).is_none());
+
+        // Where nobody is going to ask, a unit has not nothing, but is not known.
+        notes.clear(false);
+        notes.add(|| ClassId(1), 10);
+        notes.end(0);
+        assert!(notes.of(0).is_none());
+    }
+}
