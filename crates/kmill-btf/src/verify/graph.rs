@@ -63,7 +63,19 @@ struct Walk<'a> {
 }
 
 /// At most `limit` problems; nothing is said of types that are `wrong` anyway.
+///
+/// To the kernel a pointer is as large as its own. A blob without `long`, as a distilled base may be,
+/// does not say for which kernel it is: it has problems when it has some for either.
 pub(super) fn problems(btf: &Btf, wrong: &[TypeId], limit: usize) -> Vec<Problem> {
+    if let Some(pointer) = pointer_size(btf) {
+        return problems_with(pointer, btf, wrong, limit);
+    }
+    let problems = problems_with(8, btf, wrong, limit);
+    let are_of_both = || !problems_with(4, btf, wrong, 1).is_empty();
+    if problems.is_empty() || are_of_both() { problems } else { Vec::new() }
+}
+
+fn problems_with(pointer: u32, btf: &Btf, wrong: &[TypeId], limit: usize) -> Vec<Problem> {
     let count = btf.types.len();
     let mut walk = Walk {
         btf,
@@ -73,7 +85,7 @@ pub(super) fn problems(btf: &Btf, wrong: &[TypeId], limit: usize) -> Vec<Problem
         sizes: vec![0; count],
         stack: Vec::new(),
         mode: Mode::Any,
-        pointer: pointer_size(btf),
+        pointer,
     };
     for id in wrong {
         walk.set(*id, State::Wrong);
@@ -98,7 +110,7 @@ pub(super) fn problems(btf: &Btf, wrong: &[TypeId], limit: usize) -> Vec<Problem
 }
 
 /// A pointer's size: that of `long`, as far as the blob has one.
-fn pointer_size(btf: &Btf) -> u32 {
+fn pointer_size(btf: &Btf) -> Option<u32> {
     let is_long = |name: &[u8]| {
         let mut words = name.split(|byte| *byte == b' ');
         let longs = words.clone().filter(|word| *word == b"long").count();
@@ -114,7 +126,6 @@ fn pointer_size(btf: &Btf) -> u32 {
         .find(|(_, ty)| ty.kind() == Kind::Int && is_long(btf.name(*ty)))
         .map(|(_, ty)| ty.size())
         .filter(|size| matches!(size, 4 | 8))
-        .unwrap_or(8)
 }
 
 /// Whether a type is not settled by itself.

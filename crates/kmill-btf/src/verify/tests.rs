@@ -159,6 +159,25 @@ fn bit_fields_are_no_wider_than_their_type() {
     assert_eq!(pointer, Some(entry(0, EntryProblem::BitField)));
 }
 
+/// A distilled base of a 32-bit kernel may have no `long` that would say so.
+#[test]
+fn where_nothing_says_how_large_pointers_are_both_will_do() {
+    let members = |size: u32, second: u32| {
+        only(|blob, int| {
+            let ptr = blob.ptr(int);
+            blob.structure("s", size, &[("a", ptr, 0), ("b", ptr, second)]);
+        })
+    };
+    assert_eq!((members(16, 64), members(8, 32)), (None, None));
+    assert_eq!(members(8, 48), Some(entry(1, EntryProblem::Misfit)));
+    let of_64_bits = only(|blob, int| {
+        blob.int("long int", 8);
+        let ptr = blob.ptr(int);
+        blob.structure("s", 8, &[("a", ptr, 0), ("b", ptr, 32)]);
+    });
+    assert!(of_64_bits.is_some());
+}
+
 #[test]
 fn arrays_have_elements_of_a_size_and_an_integer_for_index() {
     assert_eq!(

@@ -54,6 +54,13 @@ pub(super) const BTF: &[Mutant] = &[
         test: test("kmill-btf", &["--lib", "words_are_kept_as_in_a_map"]),
     },
     Mutant {
+        name: "a blob that does not say so is of a 64-bit kernel",
+        file: "crates/kmill-btf/src/verify/graph.rs",
+        from: "if problems.is_empty() || are_of_both()",
+        to: "if problems.is_empty() || !are_of_both() || are_of_both()",
+        test: test("kmill-btf", &["--lib", "where_nothing_says_how_large_pointers_are"]),
+    },
+    Mutant {
         name: "members of a type that a base has twice are the next one's",
         file: "crates/dwarf-btf/src/class/base_keys.rs",
         from: "making.entries.clear();",
