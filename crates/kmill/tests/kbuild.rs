@@ -256,12 +256,20 @@ impl Server {
     }
 }
 
+/// A file so large that its run takes tokens: zeros behind its end.
+fn worth_threads(mut file: Vec<u8>) -> Vec<u8> {
+    file.resize(13 << 20, 0);
+    file
+}
+
 #[test]
 fn every_end_of_a_run_gives_its_tokens_back() {
     let build = Build::new();
-    fs::write(build.path("bare"), File::default().to_bytes()).unwrap();
-    let mut damaged = kernel("s");
-    damaged.truncate(damaged.len() / 2);
+    fs::write(build.path("vmlinux"), worth_threads(kernel("first"))).unwrap();
+    fs::write(build.path("bare"), worth_threads(File::default().to_bytes())).unwrap();
+    let mut damaged = worth_threads(kernel("s"));
+    // Where the section headers are.
+    damaged[0x28..0x30].fill(0xee);
     fs::write(build.path("damaged"), damaged).unwrap();
     let server = Server::new(&build, 3);
     for (file, status) in [("vmlinux", 0), ("bare", 0), ("damaged", 1), ("missing", 1)] {
@@ -325,6 +333,7 @@ fn make_gets_its_tokens_back() {
         return;
     }
     let build = Build::new();
+    fs::write(build.path("vmlinux"), worth_threads(kernel("first"))).unwrap();
     let own = build.own("vmlinux", "default", &[]);
     for plus in ["+", ""] {
         let recipe = format!(
