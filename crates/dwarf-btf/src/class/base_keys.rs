@@ -4,7 +4,7 @@
 //! Keys are those of the walk. Names are told by their offset in the base's strings, as
 //! [`strings`](crate::dwarf::strings) says them in every file behind that base.
 
-use kmill_btf::dedup::Index;
+use kmill_btf::dedup::{Index, Many};
 use kmill_btf::{Btf, Kind, StrOff, Type, TypeId};
 
 use crate::class::key::{Head, Key, StrKey};
@@ -17,24 +17,6 @@ const DEPTH_MAX: u32 = 128;
 /// A type of a base, or a name that it has, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BaseClass(pub(crate) u32);
-
-/// How many types of a base there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Many {
-    #[default]
-    None,
-    One(TypeId),
-    Several,
-}
-
-impl Many {
-    fn add(&mut self, id: TypeId) {
-        *self = match self {
-            Many::None => Many::One(id),
-            Many::One(_) | Many::Several => Many::Several,
-        };
-    }
-}
 
 /// What a base has of a name, for one kind of structure, union or enumeration.
 #[derive(Clone, Copy, Debug, Default)]

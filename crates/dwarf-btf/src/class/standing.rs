@@ -3,10 +3,11 @@
 //! The classes themselves need no comparison: one of the units is one of the base or it is not. What is
 //! left to ask is what their names stand for, here and there.
 
+use kmill_btf::dedup::Many;
 use kmill_btf::{Kind, TypeId};
 
 use crate::class::base::Beside;
-use crate::class::base_keys::{BaseKeys, Many};
+use crate::class::base_keys::BaseKeys;
 use crate::class::key::{Key, StrKey};
 use crate::class::merge::{BaseNames, GlobalId, Verdict};
 

@@ -96,14 +96,14 @@ pub struct Index {
     /// Structures, unions, declarations and enumerations by name, those that have one.
     named: Vec<(StrOff, TypeId)>,
     /// Structures and unions without a name.
-    nameless: Composite,
+    nameless: Many,
 }
 
 impl Index {
     /// Of a base, which may have one itself.
     pub fn new(base: Arc<Btf>) -> Index {
         let mut table = Table::with_capacity(base.types.last().index());
-        let (mut named, mut nameless) = (Vec::new(), Composite::None);
+        let (mut named, mut nameless) = (Vec::new(), Many::None);
         for id in 1..=base.types.last().0 {
             let ty = at(&base, id);
             let kind = ty.kind();
@@ -138,11 +138,11 @@ impl Index {
     }
 
     /// The structures and unions of that name: which, when there is only one.
-    fn composite(&self, name: StrOff) -> Composite {
+    fn composite(&self, name: StrOff) -> Many {
         if name == StrOff::EMPTY {
             return self.nameless;
         }
-        let mut all = Composite::None;
+        let mut all = Many::None;
         let composites = self.named(name).filter(|id| at(&self.base, id.0).kind().is_composite());
         composites.for_each(|id| all.add(id));
         all
@@ -154,19 +154,24 @@ impl Index {
     }
 }
 
-/// Structures and unions of one name.
-#[derive(Clone, Copy, Debug)]
-enum Composite {
+/// How many types there are of one description, and which, when there is only one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Many {
+    /// None.
+    #[default]
     None,
+    /// This one.
     One(TypeId),
+    /// More.
     Several,
 }
 
-impl Composite {
-    fn add(&mut self, id: TypeId) {
+impl Many {
+    /// One more.
+    pub fn add(&mut self, id: TypeId) {
         *self = match self {
-            Composite::None => Composite::One(id),
-            Composite::One(_) | Composite::Several => Composite::Several,
+            Many::None => Many::One(id),
+            Many::One(_) | Many::Several => Many::Several,
         };
     }
 }
@@ -346,9 +351,8 @@ impl<'d> Dedup<'d> {
         let mut names = FxHashMap::default();
         for (TypeId(id), ty) in btf.types.iter() {
             if ty.kind().is_composite() && self.map.get(id) == id {
-                let of_base =
-                    || self.index.map_or(Composite::None, |base| base.composite(ty.name()));
-                let first = || if matches!(of_base(), Composite::None) { id } else { 0 };
+                let of_base = || self.index.map_or(Many::None, |base| base.composite(ty.name()));
+                let first = || if matches!(of_base(), Many::None) { id } else { 0 };
                 names.entry(ty.name()).and_modify(|only| *only = 0).or_insert_with(first);
             }
         }
@@ -357,8 +361,8 @@ impl<'d> Dedup<'d> {
                 continue;
             }
             let base = || match self.index?.composite(ty.name()) {
-                Composite::One(only) => Some(only.0),
-                Composite::None | Composite::Several => None,
+                Many::One(only) => Some(only.0),
+                Many::None | Many::Several => None,
             };
             match names.get(&ty.name()).copied().or_else(base) {
                 Some(only) if only != 0 && at(btf, only).kind() == equiv::declared(ty) => {
